@@ -1,0 +1,91 @@
+# Interlinea's commands; `make help` lists them.
+#
+# Two virtual environments, made when first needed and renewed when pyproject.toml changes:
+#   .venv      serves, and so never has torch
+#   .venv-dev  tests and trains
+# PYTHON=... chooses the interpreter; every INTERLINEA_* variable reaches what is run.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?=
+RECIPE ?= model_export/recipes/en-fr.toml
+STAGES ?= subwords labels train export verify evaluate seal
+DEV := .venv-dev/bin
+
+# $(call make_venv,FOLDER): an empty environment from the first Python that is new enough.
+define make_venv
+	python=; \
+	for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo 'No Python 3.11 or newer found (tried: $(or $(PYTHON),python3 python3.13 python3.12 python3.11)).' >&2; \
+	  echo 'Install one, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)' >&2; \
+	  exit 1; \
+	fi; \
+	rm -rf $(1); \
+	if ! "$$python" -m venv $(1); then \
+	  rm -rf $(1); \
+	  echo "$$python cannot make a virtual environment; it lacks venv or ensurepip." >&2; \
+	  echo 'On Debian and Ubuntu: apt install python3-venv' >&2; \
+	  exit 1; \
+	fi
+endef
+
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+.PHONY: serve
+serve: .venv/.ready ## Serve on INTERLINEA_HOST:INTERLINEA_PORT (127.0.0.1:8000)
+	@exec .venv/bin/interlinea serve
+
+.PHONY: test
+test: lint ## Check everything: ruff, mypy, pytest
+	@$(DEV)/python -m pytest
+
+.PHONY: lint
+lint: .venv-dev/.ready ## Check style and types only
+	@$(DEV)/ruff check .
+	@$(DEV)/ruff format --check .
+	@$(DEV)/mypy
+
+.PHONY: format
+format: .venv-dev/.ready ## Put the code into the house style
+	@$(DEV)/ruff check --fix --exit-zero .
+	@$(DEV)/ruff format .
+
+.PHONY: model
+model: .venv-dev/.ready .venv-dev/.labels ## Make the bundle of RECIPE; STAGES="export seal" runs a part
+	@for stage in $(STAGES); do \
+	  echo "== $$stage"; \
+	  $(DEV)/python -m model_export "$$stage" "$(RECIPE)"; \
+	done
+
+.PHONY: clean
+clean: ## Remove the environments, caches and builds; runs/ and data/ stay
+	rm -rf .venv .venv-dev .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find benchmarks model_export service tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.ready: pyproject.toml
+	@echo 'Installing Interlinea into .venv (once, about a minute) ...'
+	@$(call make_venv,.venv)
+	@.venv/bin/python $(PIP_INSTALL) --editable .
+	@touch $@
+
+.venv-dev/.ready: pyproject.toml
+	@echo 'Installing the tools and torch into .venv-dev (once, some minutes) ...'
+	@$(call make_venv,.venv-dev)
+	@$(DEV)/python $(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
+
+.venv-dev/.labels: .venv-dev/.ready
+	@echo 'Building the aligner (needs a C compiler) ...'
+	@$(DEV)/python $(PIP_INSTALL) --editable '.[train,labels]'
+	@touch $@

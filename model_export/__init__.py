@@ -1,0 +1,1 @@
+"""Trains, exports and verifies the bundles that `service` serves."""

@@ -1,0 +1,54 @@
+"""Greedy decoding with the torch model; the yardstick for early stopping and `verify`."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from model_export.model import Seq2Seq
+from model_export.subwords import BOS, EOS, PAD
+
+
+def pad_sources(sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Token ids without `</s>` -> padded (B, S) with `</s>`, lengths (B,)."""
+    lengths = torch.tensor([len(source) + 1 for source in sources])
+    padded = torch.full((len(sources), int(lengths.max())), PAD)
+    for row, source in enumerate(sources):
+        padded[row, : len(source) + 1] = torch.tensor([*source, EOS])
+    return padded, lengths
+
+
+@torch.inference_mode()
+def greedy(model: Seq2Seq, sources: Sequence[Sequence[int]], limit: int) -> list[list[int]]:
+    """Return the best next token at every step, up to `</s>` (left out) or `limit` tokens."""
+    model.eval()
+    device = model.decoder.bias.device
+    source, lengths = pad_sources(sources)
+    memory = model.encode(source.to(device), lengths.to(device))
+    state, token = memory.start, torch.full((len(sources),), BOS, device=device)
+    rows: list[Tensor] = []
+    open_rows = torch.ones(len(sources), dtype=torch.bool, device=device)
+    for _ in range(limit):
+        logits, _, _, state = model.step(token, state, memory)
+        token = logits.argmax(-1)
+        rows.append(token)
+        open_rows &= token != EOS
+        if not open_rows.any():
+            break
+    return [_until_end(row) for row in torch.stack(rows, 1).tolist()]
+
+
+def translate(model: Seq2Seq, sources: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Greedy translations in batches of like lengths; a target is at most 2 × source + 10."""
+    order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
+    out: list[list[int]] = [[] for _ in sources]
+    for start in range(0, len(order), 64):
+        rows = order[start : start + 64]
+        limit = 2 * len(sources[rows[-1]]) + 10
+        for row, tokens in zip(rows, greedy(model, [sources[i] for i in rows], limit), strict=True):
+            out[row] = tokens
+    return out
+
+
+def _until_end(row: list[int]) -> list[int]:
+    return row[: row.index(EOS)] if EOS in row else row

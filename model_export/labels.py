@@ -1,0 +1,107 @@
+"""Word links from a statistical aligner, as targets for guided alignment.
+
+eflomal (Östling and Tiedemann 2016) aligns the subword pieces of the training pairs in
+both directions; the two are symmetrised (Och and Ney 2003). It is called as a separate
+program, offline, and is no dependency of the service. Guided alignment: Chen et al. 2016.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from model_export.corpus import Ragged
+
+Links = set[tuple[int, int]]
+
+
+class AlignerError(Exception):
+    """The aligner is not installed, or failed."""
+
+
+def label_links(source: Ragged, target: Ragged, keep: int, symmetrization: str) -> Ragged:
+    """Align pieces and return the links of the first `keep` pairs, packed as in `Encoded.links`.
+
+    Later pairs only give the aligner more to learn from. Raises `AlignerError`.
+    """
+    merge = SYMMETRIZATIONS.get(symmetrization)
+    if merge is None:
+        raise AlignerError(f"unknown symmetrization {symmetrization!r}: {sorted(SYMMETRIZATIONS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        forward, backward = _run_aligner(source, target, Path(folder))
+        rows = []
+        for _, a, b in zip(range(keep), _read(forward), _read(backward), strict=False):
+            rows.append([s << 16 | t for s, t in sorted(merge(a, b))])
+    if len(rows) != keep:
+        raise AlignerError(f"the aligner answered {len(rows)} of {keep} pairs")
+    return Ragged.of(rows)
+
+
+def _run_aligner(source: Ragged, target: Ragged, folder: Path) -> tuple[Path, Path]:
+    beside = Path(sys.executable).with_name("eflomal-align")
+    program = str(beside) if beside.exists() else shutil.which("eflomal-align")
+    if program is None:
+        raise AlignerError("eflomal is not installed: pip install 'interlinea[labels]'")
+    texts = folder / "source", folder / "target"
+    for rows, path in zip((source, target), texts, strict=True):
+        with path.open("w", encoding="utf-8") as out:
+            for i in range(len(rows)):
+                out.write(" ".join(map(str, rows[i])) + "\n")
+    forward, backward = folder / "forward", folder / "backward"
+    command = [program, "-s", str(texts[0]), "-t", str(texts[1])]
+    command += ["-f", str(forward), "-r", str(backward), "--model", "3", "--overwrite"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AlignerError(f"eflomal failed: {done.stderr.strip()[-500:]}")
+    return forward, backward
+
+
+def _read(path: Path) -> Iterator[Links]:
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield {_link(item) for item in line.split()}
+
+
+def _link(item: str) -> tuple[int, int]:
+    source, _, target = item.partition("-")
+    return int(source), int(target)
+
+
+def intersection(forward: Links, backward: Links) -> Links:
+    """Links that both directions made: few and right."""
+    return forward & backward
+
+
+def grow_diag(forward: Links, backward: Links) -> Links:
+    """Intersection grown along neighbours of the union (Koehn et al. 2005)."""
+    union, links = forward | backward, forward & backward
+    steps = [(-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
+    queue = sorted(links)
+    sources, targets = {s for s, _ in links}, {t for _, t in links}
+    while queue:
+        s, t = queue.pop(0)
+        for ds, dt in steps:
+            near = (s + ds, t + dt)
+            new = near[0] not in sources or near[1] not in targets
+            if near in union and near not in links and new:
+                links.add(near)
+                queue.append(near)
+                sources.add(near[0])
+                targets.add(near[1])
+    return links
+
+
+SYMMETRIZATIONS = {"intersection": intersection, "grow-diag": grow_diag}
+
+
+def coverage(links: Ragged, target: Ragged) -> float:
+    """Share of target pieces that have a link; a sanity figure for the log."""
+    linked = sum(len(set(links[i] & 0xFFFF)) for i in range(len(links)))
+    return linked / max(1, int(target.starts[len(links)]))
+
+
+def sequences(rows: Sequence[Ragged]) -> Ragged:
+    """Concatenate ragged arrays."""
+    return Ragged.of([row[i].tolist() for row in rows for i in range(len(row))])

@@ -1,0 +1,131 @@
+"""The whole network: bidirectional LSTM encoder, GRU decoder, Luong attention, alignment head.
+
+Luong et al. 2015 without input feeding, so that training runs the decoder over a whole
+target at once. The output projection is the target embedding (Press and Wolf 2017).
+
+Shapes: B sentences, T target steps, S source tokens, E embedding, M memory (twice the
+encoder's size), D decoder, A alignment head, V target pieces. `step` is the contract that
+the exported graphs keep.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from model_export import config
+from model_export.attention import AlignmentHead, GeneralAttention, masked_softmax
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the encoder leaves for the decoder."""
+
+    states: Tensor  # (B, S, M), zero on padding
+    keys: Tensor  # (B, S, A) of the alignment head
+    mask: Tensor  # (B, S) bool, true on real tokens
+    start: Tensor  # (B, D) first decoder state
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the decoder says of every target position."""
+
+    features: Tensor  # (B, T, D) before the output projection, within (-1, 1)
+    cross: Tensor  # (B, T, S) cross-attention; row t chose token t
+    alignment: Tensor  # (B, T, S) scores of the head; row t is about the token *read* at t
+
+
+class Encoder(nn.Module):
+    """Bidirectional LSTM over embedded source tokens."""
+
+    def __init__(self, pieces: int, sizes: config.Model) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(pieces, sizes.embedding)
+        self.dropout = nn.Dropout(sizes.dropout)
+        self.lstm = nn.LSTM(sizes.embedding, sizes.encoder, batch_first=True, bidirectional=True)
+        self.bridge = nn.Linear(2 * sizes.encoder, sizes.decoder)
+
+    def forward(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """source (B, S), lengths (B,) -> embedded (B, S, E), states (B, S, M), start (B, D)."""
+        embedded = self.embedding(source)  # (B, S, E)
+        packed = pack_padded_sequence(
+            self.dropout(embedded), lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        out, (last, _) = self.lstm(packed)  # last (2, B, M/2): where each direction ended
+        states, _ = pad_packed_sequence(out, batch_first=True, total_length=source.shape[1])
+        start = torch.tanh(self.bridge(torch.cat([last[0], last[1]], dim=-1)))  # (B, D)
+        return embedded, states, start
+
+
+class Decoder(nn.Module):
+    """GRU over embedded target tokens, then attention over the memory."""
+
+    def __init__(self, pieces: int, sizes: config.Model) -> None:
+        super().__init__()
+        memory = 2 * sizes.encoder
+        self.embedding = nn.Embedding(pieces, sizes.embedding)
+        self.dropout = nn.Dropout(sizes.dropout)
+        self.gru = nn.GRU(sizes.embedding, sizes.decoder, batch_first=True)
+        self.attention = GeneralAttention(sizes.decoder, memory)
+        self.combine = nn.Linear(memory + sizes.decoder, sizes.embedding, bias=False)
+        self.bias = nn.Parameter(torch.zeros(pieces))
+
+    def forward(
+        self, embedded: Tensor, state: Tensor, memory: Memory
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Run over given target tokens; shapes in the order of the return.
+
+        embedded (B, T, E), state (B, D)
+        -> states (B, T, D), features (B, T, E), cross (B, T, S), last state (B, D)
+        """
+        states, last = self.gru(self.dropout(embedded), state.unsqueeze(0))
+        context, cross = self.attention(states, memory.states, memory.mask)
+        features = torch.tanh(self.combine(torch.cat([context, states], dim=-1)))
+        return states, features, cross, last.squeeze(0)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """features (..., E) -> logits (..., V)."""
+        return nn.functional.linear(features, self.embedding.weight, self.bias)
+
+
+class Seq2Seq(nn.Module):
+    """Encoder, decoder and alignment head."""
+
+    def __init__(self, source_pieces: int, target_pieces: int, sizes: config.Model) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.encoder = Encoder(source_pieces, sizes)
+        self.decoder = Decoder(target_pieces, sizes)
+        self.head = AlignmentHead(
+            sizes.decoder, 2 * sizes.encoder, sizes.embedding, sizes.alignment_head
+        )
+        for embedding in (self.encoder.embedding, self.decoder.embedding):
+            nn.init.normal_(embedding.weight, std=0.1)
+
+    def encode(self, source: Tensor, lengths: Tensor) -> Memory:
+        """source (B, S) padded at the end, lengths (B,) -> Memory."""
+        embedded, states, start = self.encoder(source, lengths)
+        mask = torch.arange(source.shape[1], device=source.device) < lengths.unsqueeze(1)
+        return Memory(states, self.head.keys(states, embedded), mask, start)
+
+    def forward(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Output:
+        """source (B, S), lengths (B,), target_in (B, T) from `<s>` on -> Output."""
+        memory = self.encode(source, lengths)
+        embedded = self.decoder.embedding(target_in)  # (B, T, E)
+        states, features, cross, _ = self.decoder(embedded, memory.start, memory)
+        return Output(features, cross, self.head.scores(states, embedded, memory.keys))
+
+    def step(
+        self, token: Tensor, state: Tensor, memory: Memory
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One step of decoding: read `token`, say what may follow.
+
+        token (B,), state (B, D)
+        -> logits (B, V), cross row (B, S), alignment row of `token` (B, S), state (B, D)
+        """
+        embedded = self.decoder.embedding(token).unsqueeze(1)  # (B, 1, E)
+        states, features, cross, state = self.decoder(embedded, state, memory)
+        aligned = masked_softmax(self.head.scores(states, embedded, memory.keys), memory.mask)
+        return self.decoder.logits(features[:, 0]), cross[:, 0], aligned[:, 0], state

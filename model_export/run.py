@@ -1,0 +1,82 @@
+"""The folder of one training run: what is where, and how it is read back.
+
+Everything made from a recipe lives under `runs/<name>/`: subword models, encoded corpus,
+links, checkpoints, log, and the exported graphs.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_export import config, corpus
+from model_export.corpus import Encoded, Ragged
+from service.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A recipe, where its data is, and the folder that its results go to."""
+
+    recipe: config.Recipe
+    data: Path
+    folder: Path
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of the run, whose folder is made if need be."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / name
+
+    @property
+    def source_model(self) -> Path:
+        """Subword model of the source language."""
+        return self.path("source.model")
+
+    @property
+    def target_model(self) -> Path:
+        """Subword model of the target language."""
+        return self.path("target.model")
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where training stands."""
+        return self.path("checkpoint.pt")
+
+    @property
+    def best(self) -> Path:
+        """The weights that did best on the dev set."""
+        return self.path("best.pt")
+
+    def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
+        """Source and target tokenizer."""
+        return Tokenizer(self.source_model), Tokenizer(self.target_model)
+
+    def log(self, **facts: object) -> None:
+        """Append one JSON line to the log of the run."""
+        with self.path("log.jsonl").open("a", encoding="utf-8") as out:
+            out.write(json.dumps(facts) + "\n")
+
+    def dev_pairs(self) -> list[corpus.Pair]:
+        """Pairs of the dev set that steers training."""
+        return list(corpus.read_pairs(self.data, [self.recipe.corpus.dev]))
+
+
+def save_ragged(path: Path, **rows: Ragged) -> None:
+    """Write named ragged arrays to a compressed `.npz`."""
+    arrays = {f"{name}.{part}": getattr(row, part) for name, row in rows.items() for part in ("values", "starts")}
+    np.savez_compressed(path, allow_pickle=False, **arrays)
+
+
+def load_ragged(path: Path) -> dict[str, Ragged]:
+    """Read what `save_ragged` wrote."""
+    with np.load(path) as arrays:
+        names = {key.partition(".")[0] for key in arrays}
+        return {n: Ragged(arrays[f"{n}.values"], arrays[f"{n}.starts"]) for n in names}
+
+
+def load_corpus(run: Run) -> Encoded:
+    """Return the encoded training pairs with their links."""
+    rows = load_ragged(run.path("corpus.npz"))
+    links = load_ragged(run.path("links.npz"))["links"]
+    return Encoded(rows["source"], rows["target"], links)

@@ -1,0 +1,64 @@
+"""Trains the two SentencePiece models of a bundle.
+
+Unigram (Kudo 2018) with byte fallback, so that every text has a spelling. Nothing is
+normalised but what `FOLD` lists: characters that mean the same to a translator and that
+keyboards and editors exchange freely. The table is stored inside the model file.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import sentencepiece
+
+from model_export.config import Subwords
+
+FOLD = {
+    "\u2019": "'",
+    "\u2018": "'",
+    "\u02bc": "'",
+    "\u00a0": " ",
+    "\u202f": " ",
+    "\u2009": " ",
+    "\u3000": " ",
+    "\t": " ",
+    "\n": " ",
+    "\r": " ",
+}
+PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
+
+
+def train_subwords(texts: Iterable[str], size: int, options: Subwords, path: Path) -> None:
+    """Train a model of `size` pieces on `texts` and write it to `path` (a `.model` file)."""
+    rules = path.with_suffix(".fold.tsv")
+    rules.write_text("".join(_rule(a, b) for a, b in FOLD.items()), encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=_after_space(texts),
+        model_prefix=str(path.with_suffix("")),
+        model_type="unigram",
+        vocab_size=size,
+        character_coverage=options.character_coverage,
+        required_chars=options.required_characters,
+        byte_fallback=True,
+        normalization_rule_tsv=str(rules),
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        split_digits=True,
+        pad_id=PAD,
+        unk_id=UNKNOWN,
+        bos_id=BOS,
+        eos_id=EOS,
+        max_sentence_length=8192,
+        num_threads=2,
+        minloglevel=1,
+    )
+    rules.unlink()
+    path.with_suffix(".vocab").unlink(missing_ok=True)
+
+
+def _after_space(texts: Iterable[str]) -> Iterator[str]:
+    """A text is encoded as it would stand after a space; see `service.tokenizer`."""
+    return (" " + text for text in texts)
+
+
+def _rule(source: str, target: str) -> str:
+    return f"{ord(source):04X}\t{ord(target):04X}\n"

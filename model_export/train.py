@@ -1,0 +1,213 @@
+"""The training loop: schedule, resume, early stop; no architecture.
+
+A run that is stopped and resumed makes the same steps as one that was not: order, dropout
+and sampling come from seeds and saved random state.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import sacrebleu
+import torch
+from torch import Tensor, nn
+
+from model_export import checkpoint, loss
+from model_export.config import Training
+from model_export.corpus import Batch, Encoded, batches, collate
+from model_export.decode import translate
+from model_export.model import Output, Seq2Seq
+from model_export.progress import Progress
+from model_export.run import Run, load_corpus
+from model_export.subwords import BOS, EOS, PAD
+from service.tokenizer import Tokenizer
+
+
+@dataclass(slots=True)
+class Position:
+    """Where training stands; saved with every checkpoint."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    best: float = -1.0
+    since_best: int = 0
+
+
+def learning_rate(step: int, options: Training) -> float:
+    """Linear warm-up, then a cosine to zero at the last step."""
+    if step < options.warmup:
+        return options.learning_rate * (step + 1) / options.warmup
+    share = (step - options.warmup) / max(1, options.steps - options.warmup)
+    return options.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def build_model(run: Run) -> Seq2Seq:
+    """Return a fresh model of the recipe's sizes, seeded."""
+    torch.manual_seed(run.recipe.training.seed)
+    source, target = run.tokenizers()
+    return Seq2Seq(source.size, target.size, run.recipe.model)
+
+
+def load_model(run: Run) -> Seq2Seq:
+    """Return the best model of a run, ready for inference."""
+    model = build_model(run)
+    model.load_state_dict(checkpoint.load(run.best)["model"])
+    return model.eval()
+
+
+def faster_in_bf16(device: torch.device) -> bool:
+    """Tell whether the device multiplies bfloat16 faster than float32, by trying."""
+    if device.type == "cuda":
+        return True
+    times = []
+    for kind in (torch.float32, torch.bfloat16):
+        a, b = torch.ones(256, 512, dtype=kind), torch.ones(512, 512, dtype=kind)
+        a @ b
+        start = time.perf_counter()
+        for _ in range(3):
+            a @ b
+        times.append(time.perf_counter() - start)
+    return times[1] < 0.8 * times[0]
+
+
+class Trainer:
+    """Model, optimizer and data of a run in progress."""
+
+    def __init__(self, run: Run, device: torch.device) -> None:
+        self.run, self.device, self.options = run, device, run.recipe.training
+        self.corpus: Encoded = load_corpus(run)
+        self.model = build_model(run).to(device)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=self.options.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=self.options.weight_decay,
+            fused=True,
+        )
+        self.at = Position()
+        self.bf16 = faster_in_bf16(device)
+        self.target_tokenizer: Tokenizer
+        source, self.target_tokenizer = run.tokenizers()
+        dev = run.dev_pairs()[:: max(1, len(run.dev_pairs()) // self.options.dev_sentences)]
+        self.dev_sources = [source.encode(pair.source).ids for pair in dev]
+        self.dev_targets = [pair.target for pair in dev]
+
+    def resume(self) -> None:
+        """Go on from the checkpoint of the run."""
+        state = checkpoint.load(self.run.checkpoint)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.at = Position(**state["position"])
+        torch.set_rng_state(state["random"])
+
+    def save(self) -> None:
+        """Write the checkpoint of the run."""
+        position = {name: getattr(self.at, name) for name in Position.__slots__}
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "position": position,
+            "random": torch.get_rng_state(),
+        }
+        checkpoint.save(self.run.checkpoint, state)
+
+    def epoch_batches(self) -> Iterator[Batch]:
+        """Yield the rest of the current epoch from where training stands."""
+        rng = np.random.default_rng([self.options.seed, self.at.epoch])
+        limit = self.run.recipe.corpus.max_tokens
+        groups = batches(self.corpus, self.options.batch_tokens, limit, rng)
+        for indices in groups[self.at.batch :]:
+            yield collate(self.corpus, indices, PAD, BOS, EOS)
+            self.at.batch += 1
+        self.at.epoch, self.at.batch = self.at.epoch + 1, 0
+
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Make one optimizer step; return its losses."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.at.step, self.options)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            parts = self.losses(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts["total"].backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        self.optimizer.step()
+        self.at.step += 1
+        return {name: part.detach() for name, part in parts.items()}
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Token, cross-attention and alignment losses of a batch, and their weighted total."""
+        source = torch.from_numpy(batch.source).long().to(self.device)
+        lengths = torch.from_numpy(batch.source_lengths).long().to(self.device)
+        target_in = torch.from_numpy(batch.target_in).long().to(self.device)
+        target_out = torch.from_numpy(batch.target_out).long().to(self.device)
+        links = torch.from_numpy(batch.links).to(self.device)
+        output = self.model(source, lengths, target_in)
+        real = target_out != PAD  # (B, T)
+        mask = source != PAD  # (B, S)
+        token = self.token_loss(output, target_out, real)
+        cross = loss.guided_loss(output.cross[:, :-1].float(), links[:, 1:])
+        head = loss.guided_score_loss(output.alignment.float(), mask, links)
+        weights = self.options.cross_attention_weight, self.options.alignment_weight
+        total = token + weights[0] * cross + weights[1] * head
+        return {"token": token, "cross": cross, "alignment": head, "total": total}
+
+    def token_loss(self, output: Output, target_out: Tensor, real: Tensor) -> Tensor:
+        """Cross-entropy of the real target tokens, over a sampled vocabulary until late."""
+        features, targets = output.features[real], target_out[real]
+        smoothing, extra = self.options.label_smoothing, self.options.sampled_vocabulary
+        late = self.at.step >= self.options.full_softmax_from * self.options.steps
+        if late or not extra:
+            return loss.full_cross_entropy(self.model.decoder, features, targets, smoothing)
+        return loss.sampled_cross_entropy(
+            self.model.decoder, features, targets, smoothing, extra
+        )
+
+    def measure(self) -> float:
+        """Return chrF on the dev sample; keep the weights if it is the best so far."""
+        out = translate(self.model, self.dev_sources)
+        texts = [self.target_tokenizer.decode(ids).text for ids in out]
+        score = float(sacrebleu.corpus_chrf(texts, [self.dev_targets]).score)
+        bleu = float(sacrebleu.corpus_bleu(texts, [self.dev_targets]).score)
+        self.run.log(step=self.at.step, chrf=score, bleu=bleu)
+        if score > self.at.best:
+            self.at.best, self.at.since_best = score, 0
+            checkpoint.save(self.run.best, {"model": self.model.state_dict()})
+        else:
+            self.at.since_best += 1
+        self.model.train()
+        return score
+
+    def done(self) -> bool:
+        """Tell whether the schedule is over or the dev score has stopped rising."""
+        return self.at.step >= self.options.steps or self.at.since_best > self.options.patience
+
+
+def train(run: Run, device: torch.device, resume: bool) -> None:
+    """Train the recipe's model to the end of its schedule, or until it stops improving."""
+    trainer = Trainer(run, device)
+    if resume:
+        trainer.resume()
+    else:
+        run.path("log.jsonl").unlink(missing_ok=True)
+    with Progress(trainer.options.steps, trainer.at.step) as progress:
+        saved = time.monotonic()
+        while not trainer.done():
+            for batch in trainer.epoch_batches():
+                losses = trainer.train_step(batch)
+                progress.step(losses, int((batch.target_out != PAD).sum()))
+                if trainer.at.step % 50 == 0:
+                    run.log(step=trainer.at.step, tokens_per_second=progress.rate, **progress.means())
+                if trainer.at.step % trainer.options.dev_every == 0:
+                    progress.dev(trainer.measure())
+                if time.monotonic() - saved > 60 * trainer.options.checkpoint_minutes:
+                    trainer.at.batch += 1  # this batch is done; the loop has not counted it yet
+                    trainer.save()
+                    trainer.at.batch -= 1
+                    saved = time.monotonic()
+                if trainer.done():
+                    break
+    trainer.measure()
+    trainer.save()

@@ -1,0 +1,1 @@
+"""Interlinea's service: translations with their attention and word alignments."""

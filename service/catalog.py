@@ -1,0 +1,135 @@
+"""All loaded bundles, and which of them translates a pair of languages.
+
+A language is asked for by BCP-47 code in any case: "fr-CA" finds a bundle for "fr-CA", or
+else for its base language "fr". A code left out is filled in only if one bundle fits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service import cores
+from service.bundle import open_bundle
+from service.engine import Capacity
+from service.errors import AmbiguousPair, BundleError, UnknownPair
+from service.settings import Settings
+from service.translator import Options, Translator
+
+EMBEDDED = Path(__file__).with_name("bundles")
+
+log = logging.getLogger("interlinea.catalog")
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A source language and the targets that it can be translated to."""
+
+    code: str
+    name: str
+    targets: tuple[str, ...]
+
+
+class Catalog:
+    """The translators of a server, one a bundle."""
+
+    def __init__(self, translators: Sequence[Translator]) -> None:
+        self._translators = tuple(translators)
+        self._ready = False
+
+    @classmethod
+    def load(cls, settings: Settings) -> "Catalog":
+        """Open every bundle and translate a canary with each; raises `BundleError`."""
+        folders = _folders(settings.bundles)
+        if not folders:
+            raise BundleError("there is no bundle to serve")
+        capacity = Capacity(
+            settings.workers or cores.usable(),
+            settings.slots,
+            settings.batch_tokens,
+            settings.queue_sentences,
+        )
+        catalog = cls([Translator(open_bundle(folder), capacity) for folder in folders])
+        catalog.warm_up()
+        return catalog
+
+    def warm_up(self) -> None:
+        """Let every bundle translate a sentence; only then is the catalog ready."""
+        for translator in self._translators:
+            asyncio.run(translator.translate(["1, 2, 3."], Options()))
+            log.info("bundle %s is ready", translator.manifest.name)
+        self._ready = True
+
+    def ready(self) -> bool:
+        """True once every bundle has translated a sentence."""
+        return self._ready
+
+    def translators(self) -> Sequence[Translator]:
+        """Every loaded translator."""
+        return self._translators
+
+    def languages(self) -> list[Language]:
+        """Every source language with its targets, sorted by code."""
+        names = {t.manifest.source.code: t.manifest.source.name for t in self._translators}
+        return [
+            Language(code, names[code], tuple(t for s, t in self._pairs() if s == code))
+            for code in sorted(names)
+        ]
+
+    def choose(self, source: str | None, target: str | None) -> Translator:
+        """Return the translator of a pair; raises `UnknownPair` or `AmbiguousPair`."""
+        found = [
+            translator
+            for translator in self._translators
+            if _fits(source, translator.manifest.source.code)
+            and _fits(target, translator.manifest.target.code)
+        ]
+        exact = [t for t in found if _exact(t, source, target)]
+        chosen = exact if len(exact) == 1 else found
+        if len(chosen) == 1:
+            return chosen[0]
+        pairs = {"pairs": [list(pair) for pair in self._pairs()]}
+        if not chosen:
+            raise UnknownPair(f"no model translates {source or '?'} to {target or '?'}", pairs)
+        raise AmbiguousPair("more than one model fits: name source and target", pairs)
+
+    def close(self, grace_seconds: float) -> None:
+        """Take nothing new, finish what is on board, and stop every thread."""
+        self._ready = False
+        for translator in self._translators:
+            translator.close(grace_seconds)
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        return sorted({(t.manifest.source.code, t.manifest.target.code) for t in self._translators})
+
+
+def _folders(extra: Path | None) -> list[Path]:
+    """Return bundle folders by name; an extra bundle takes the place of an embedded namesake."""
+    folders: dict[str, Path] = {}
+    for root in (EMBEDDED, extra):
+        if root is None:
+            continue
+        if not root.is_dir():
+            raise BundleError(f"{root} is not a folder of bundles")
+        for folder in sorted(root.iterdir()):
+            if folder.is_dir() and not folder.name.startswith((".", "_")):
+                folders[folder.name] = folder
+    return list(folders.values())
+
+
+def _fits(asked: str | None, code: str) -> bool:
+    if asked is None:
+        return True
+    return asked.lower() == code.lower() or _base(asked) == code.lower()
+
+
+def _exact(translator: Translator, source: str | None, target: str | None) -> bool:
+    manifest = translator.manifest
+    sides = ((source, manifest.source.code), (target, manifest.target.code))
+    return all(asked is None or asked.lower() == code.lower() for asked, code in sides)
+
+
+def _base(code: str) -> str:
+    return code.lower().replace("_", "-").partition("-")[0]
+

@@ -1,0 +1,185 @@
+"""Every failure that a caller can meet, each with its code and HTTP status.
+
+    InterlineaError                 internal_error          500
+    ├── RequestError                invalid_request         422
+    │   ├── MalformedBody           malformed_body          400
+    │   ├── InvalidEncoding         invalid_encoding        400
+    │   ├── BodyTooLarge            body_too_large          413
+    │   ├── UnsupportedMediaType    unsupported_media_type  415
+    │   ├── UnknownRoute            not_found               404
+    │   ├── WrongMethod             method_not_allowed      405
+    │   ├── UnknownPair             unknown_pair            422
+    │   ├── AmbiguousPair           ambiguous_pair          422
+    │   ├── SentenceTooLong         sentence_too_long       422
+    │   ├── TextTooLong             text_too_long           422
+    │   ├── TooManyTexts            too_many_texts          422
+    │   ├── InvalidBeam             invalid_beam            422
+    │   └── EmptyWord               empty_word              422
+    ├── Unavailable                 unavailable             503
+    │   ├── QueueFull               queue_full              503
+    │   └── ShuttingDown            shutting_down           503
+    ├── Cancelled                   cancelled               499
+    ├── StepFailed                  step_failed             500
+    └── BundleError                 bundle_error            500
+        ├── UnsealedBundle          unsealed_bundle         500
+        └── DamagedBundle           damaged_bundle          500
+
+`app.py` is the one place that turns these into answers; `docs/api.md` lists every code.
+"""
+
+from collections.abc import Mapping
+
+Detail = Mapping[str, object]
+
+
+class InterlineaError(Exception):
+    """A failure with a stable code; `detail` holds facts that a program can act on."""
+
+    code = "internal_error"
+    status = 500
+
+    def __init__(self, message: str, detail: Detail | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = dict(detail) if detail else None
+
+
+class RequestError(InterlineaError):
+    """The request cannot be served as it stands; nothing was started."""
+
+    code = "invalid_request"
+    status = 422
+
+
+class MalformedBody(RequestError):
+    """The body is not JSON."""
+
+    code = "malformed_body"
+    status = 400
+
+
+class InvalidEncoding(RequestError):
+    """The text is not valid Unicode: bad UTF-8 or a lone surrogate."""
+
+    code = "invalid_encoding"
+    status = 400
+
+
+class BodyTooLarge(RequestError):
+    """The body has more bytes than the server accepts."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is not sent as plain JSON in UTF-8."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class UnknownRoute(RequestError):
+    """No such path."""
+
+    code = "not_found"
+    status = 404
+
+
+class WrongMethod(RequestError):
+    """The path exists, but not for this method."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class UnknownPair(RequestError):
+    """No loaded bundle translates this pair; the detail lists the pairs that exist."""
+
+    code = "unknown_pair"
+
+
+class AmbiguousPair(RequestError):
+    """A language was left out and more than one bundle fits."""
+
+    code = "ambiguous_pair"
+
+
+class SentenceTooLong(RequestError):
+    """A sentence has more tokens than the model accepts; nothing is cut silently."""
+
+    code = "sentence_too_long"
+
+
+class TextTooLong(RequestError):
+    """The texts of the request together have more characters than the server accepts."""
+
+    code = "text_too_long"
+
+
+class TooManyTexts(RequestError):
+    """The list holds more texts than the server accepts."""
+
+    code = "too_many_texts"
+
+
+class InvalidBeam(RequestError):
+    """`beam_size` or `n_best` is out of range, or `n_best` exceeds `beam_size`."""
+
+    code = "invalid_beam"
+
+
+class EmptyWord(RequestError):
+    """A list of words holds an empty word, so its indices would be ambiguous."""
+
+    code = "empty_word"
+
+
+class Unavailable(InterlineaError):
+    """The server cannot take the request now; a later try may succeed."""
+
+    code = "unavailable"
+    status = 503
+
+
+class QueueFull(Unavailable):
+    """More work is waiting than the server promises to hold."""
+
+    code = "queue_full"
+
+
+class ShuttingDown(Unavailable):
+    """The server is draining and takes nothing new."""
+
+    code = "shutting_down"
+
+
+class Cancelled(InterlineaError):
+    """The client went away, so its work was dropped."""
+
+    code = "cancelled"
+    status = 499
+
+
+class StepFailed(InterlineaError):
+    """The model failed on the batch that held this sentence; others are not affected."""
+
+    code = "step_failed"
+
+
+class BundleError(InterlineaError):
+    """A model folder cannot be served."""
+
+    code = "bundle_error"
+
+
+class UnsealedBundle(BundleError):
+    """The folder has no manifest, so it was never verified."""
+
+    code = "unsealed_bundle"
+
+
+class DamagedBundle(BundleError):
+    """A file of the bundle is missing, or differs from what the manifest says."""
+
+    code = "damaged_bundle"

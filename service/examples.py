@@ -1,0 +1,105 @@
+"""Requests and answers for the OpenAPI document; the requests work as they stand."""
+
+from typing import Any
+
+Example = dict[str, Any]
+
+TRANSLATE: Example = {"text": "How was your day?", "source": "en", "target": "fr"}
+
+ALIGN: Example = {
+    "pairs": [
+        {"source_text": "Thank you.", "target_text": "Merci."},
+        {"source_text": ["Good", "morning", "!"], "target_text": ["Bonjour", "!"]},
+        {"source_text": "I am hungry."},
+    ],
+    "source": "en",
+    "target": "fr",
+}
+
+ALIGN_QUERY: Example = {
+    "source_text": "Thank you.",
+    "target_text": "Merci.",
+    "source": "en",
+    "target": "fr",
+}
+
+_MODEL: Example = {"name": "en-fr", "version": "1.0.0"}
+
+_SOURCE: Example = {
+    "text": "Thank you.",
+    "span": [0, 10],
+    "tokens": [
+        {"text": "Thank", "span": [0, 5]},
+        {"text": "you", "span": [6, 9]},
+        {"text": ".", "span": [9, 10]},
+        {"text": "", "span": [10, 10], "special": "</s>"},
+    ],
+    "words": [
+        {"text": "Thank", "span": [0, 5]},
+        {"text": "you", "span": [6, 9]},
+        {"text": ".", "span": [9, 10]},
+    ],
+}
+
+_TARGET: Example = {
+    "text": "Merci.",
+    "span": [0, 6],
+    "tokens": [
+        {"text": "Merci", "span": [0, 5], "score": -0.1042},
+        {"text": ".", "span": [5, 6], "score": -0.0311},
+        {"text": "", "span": [6, 6], "special": "</s>", "score": -0.0025},
+    ],
+    "words": [{"text": "Merci", "span": [0, 5]}, {"text": ".", "span": [5, 6]}],
+}
+
+_MATRIX = [[0.8127, 0.1604, 0.0201, 0.0068], [0.0105, 0.0312, 0.9421, 0.0162], [0.0, 0.0, 0.0, 1.0]]
+
+_LINKS: list[Example] = [
+    {"source": 0, "target": 0, "score": 0.9021},
+    {"source": 1, "target": 0, "score": 0.4107},
+    {"source": 2, "target": 1, "score": 0.9932},
+]
+
+TRANSLATED: Example = {
+    "model": _MODEL,
+    "translations": [
+        {
+            "text": "Merci.",
+            "score": -0.0459,
+            "sentences": [
+                {
+                    "source": _SOURCE,
+                    "target": _TARGET,
+                    "attention": _MATRIX,
+                    "alignment": _LINKS,
+                    "score": -0.0459,
+                    "finish_reason": "stop",
+                    "alternatives": [],
+                }
+            ],
+        }
+    ],
+}
+
+ALIGNED: Example = {
+    "model": _MODEL,
+    "alignments": [
+        {
+            "source": _SOURCE,
+            "target": _TARGET,
+            "attention": _MATRIX,
+            "alignment": _LINKS,
+            "pharaoh": "0-0 1-0 2-1",
+            "score": -0.0459,
+        }
+    ],
+}
+
+REFUSED: Example = {
+    "error": {
+        "code": "invalid_request",
+        "message": "beam_size: should be a valid integer",
+        "request_id": "5f0c6b9e7f6f4c0f9d5c8f1f7f0e6a3b",
+        "detail": {"errors": [{"field": "beam_size", "message": "should be a valid integer"}]},
+    }
+}

@@ -1,0 +1,181 @@
+"""A text becomes sentences and the gaps between them, and nothing is lost.
+
+    "Hi!  Bye.\\n"  ->  gaps       ""   "  "   "\\n"
+                       sentences     "Hi!"  "Bye."
+
+Gap k stands before sentence k and the last gap after the last sentence, so reading them in turn
+gives the text back, character for character. Positions count Unicode code points, half-open.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import sentencex
+
+LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
+"""What always ends a sentence: the mandatory breaks of UAX #14."""
+
+UNSPACED = frozenset({"ja", "yue", "zh"})
+"""Languages that put no space between two sentences."""
+
+_SPACE = re.compile(r"\s")
+_TITLES: Mapping[str, re.Pattern[str]] = {  # those that the library misses
+    "fr": re.compile(r"(?<!\w)(?:MM?|Mmes?|Mlles?|Mgr|Me|Drs?|Pr|Prof|Ste?)\.$"),
+}
+_ENUMERATOR = re.compile(r"\d{1,3}\.")
+_BRACKETS = r")\]}〉》」』】〕〗）］｝｣"
+_QUOTES = "\"'’”»›"
+_LATE_CLOSERS = re.compile(
+    rf"(?:\s*[{_BRACKETS}][{_BRACKETS}{_QUOTES}]*|[{_QUOTES}][{_BRACKETS}{_QUOTES}]*(?=\s|$))"
+)
+_ONLY_CLOSERS = re.compile(rf"[\s{_BRACKETS}{_QUOTES}]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The code points from `start` up to, but without, `end`."""
+
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def of(self, text: str) -> str:
+        """The part of `text` that this span names."""
+        return text[self.start : self.end]
+
+    def shift(self, by: int) -> "Span":
+        """The same stretch, seen from `by` code points further left."""
+        return Span(self.start + by, self.end + by)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence, never empty, without whitespace at either end, and where it stands."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """A text with its sentences, and one gap of whitespace more than there are sentences."""
+
+    text: str
+    sentences: tuple[Sentence, ...]
+    gaps: tuple[str, ...]
+
+
+def segment(text: str, language: str, split: bool) -> Segmented:
+    """Divide a text into sentences and gaps.
+
+    `language` is a lower-case base code such as "en"; one that is not known gets general rules.
+    Without `split` the text is one sentence, its inner line breaks kept. A lone surrogate raises
+    `ValueError`, since it has no place in any text.
+    """
+    ends = _sentence_ends(text, language) if split else iter((len(text),))
+    spans: list[Span] = []
+    start = 0
+    for end in ends:
+        stripped = _strip(text, start, end)
+        if stripped:
+            spans.append(stripped)
+        start = end
+    return _segmented(text, spans)
+
+
+def join_gap(gap: str, language: str) -> str:
+    """An inner gap as it should stand between two sentences of the target language.
+
+    Chinese and Japanese drop a gap unless it breaks the line; every other language widens an
+    empty one to a space.
+    """
+    if language in UNSPACED:
+        return gap if LINE_BREAK.search(gap) else ""
+    return gap or " "
+
+
+def _segmented(text: str, spans: list[Span]) -> Segmented:
+    starts = [span.start for span in spans]
+    ends = [span.end for span in spans]
+    gaps = (text[a:b] for a, b in zip([0, *ends], [*starts, len(text)], strict=True))
+    return Segmented(text, tuple(Sentence(span.of(text), span) for span in spans), tuple(gaps))
+
+
+def _strip(text: str, start: int, end: int) -> Span:
+    part = text[start:end]
+    left = len(part) - len(part.lstrip())
+    return Span(start + left, max(start + left, start + len(part.rstrip())))
+
+
+def _sentence_ends(text: str, language: str) -> Iterator[int]:
+    """Where sentences end, rising, the last at the end of the text."""
+    start = 0
+    for found in LINE_BREAK.finditer(text):
+        yield from (start + end for end in _line_ends(text[start : found.start()], language))
+        start = found.end()
+    yield from (start + end for end in _line_ends(text[start:], language))
+
+
+def _line_ends(line: str, language: str) -> list[int]:
+    """Where sentences end within one line, rising, the last at its end.
+
+    The library's breaks, less those that follow a title or the number of a list's item, or stand
+    inside a word; closing punctuation left to the next sentence goes back to its own.
+    """
+    ends: list[int] = []
+    begin = 0  # of the library's sentence, which may be less than one of ours
+    for found in _library_breaks(line, language):
+        end = max(begin, found + _late_closers(line, found))
+        if end > begin and _is_end(line, begin, end, language):
+            if ends and _ONLY_CLOSERS.fullmatch(line, ends[-1], end):
+                ends.pop()
+            ends.append(end)
+        begin = end
+    return [*(end for end in ends if end < len(line)), len(line)]
+
+
+def _library_breaks(line: str, language: str) -> list[int]:
+    """The ends of the library's sentences; the whole line if it fails or loses a character.
+
+    The library slices bytes and panics on some wide whitespace, so it reads a copy with plain
+    spaces instead. A panic is a `BaseException`, which no handler for failed requests would see.
+    """
+    plain = _SPACE.sub(" ", line)
+    try:
+        pieces: list[str] = sentencex.segment(language, plain)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        return [len(line)]
+    if "".join(pieces) != plain:
+        return [len(line)]
+    ends, end = [], 0
+    for piece in pieces:
+        end += len(piece)
+        ends.append(end)
+    return ends
+
+
+def _late_closers(line: str, end: int) -> int:
+    """How many code points after `end` still close the sentence that ends there."""
+    found = _LATE_CLOSERS.match(line, end)
+    return len(found.group()) if found else 0
+
+
+def _is_end(line: str, begin: int, end: int, language: str) -> bool:
+    """Whether a sentence truly ends at `end`, where the library ends the part since `begin`."""
+    part = line[begin:end].strip()
+    if not part.endswith(".") or end == len(line):
+        return True
+    if line[end - 1] == "." and line[end].isascii() and not line[end].isspace():
+        return False  # "J.-C.", "Node.JS"
+    return not (_ENUMERATOR.fullmatch(part) or _ends_in_title(part, language))
+
+
+def _ends_in_title(part: str, language: str) -> bool:
+    """Whether the last word is a title such as "M.", which a name must follow."""
+    titles = _TITLES.get(language)
+    return titles is not None and titles.search(part) is not None

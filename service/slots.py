@@ -1,0 +1,81 @@
+"""Decoder state by slot: rows of the running batch, kept packed.
+
+Rows 0 to n-1 are in use; a row that leaves is filled with the last one, so a step reads
+plain leading slices and nothing is gathered. Memory tensors (R, W, ...) are written once,
+when a sentence joins; only the state tensors (R, ...) change from step to step. W is the
+width of the widest sentence on board, rounded up.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+
+
+class Slots:
+    """Memory and state of up to `capacity` decoder rows of one worker."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.used = 0
+        self._memory: dict[str, Array] = {}
+        self._state: dict[str, Array] = {}
+        self._widths = np.zeros(capacity, np.int64)
+
+    @property
+    def width(self) -> int:
+        """Padded source tokens that every row holds."""
+        return next((array.shape[1] for array in self._memory.values()), 0)
+
+    def put(self, memory: Mapping[str, Array], state: Mapping[str, Array], rows: int) -> None:
+        """Append one sentence on the next `rows` rows; memory (W', ...), state (...).
+
+        All rows of a sentence share their memory and their first state.
+        """
+        width = len(next(iter(memory.values())))
+        start, end = self.used, self.used + rows
+        assert end <= self.capacity
+        self._fit(width, memory, state)
+        for name, array in memory.items():
+            self._memory[name][start:end, :width] = array
+            self._memory[name][start:end, width:] = 0
+        for name, array in state.items():
+            self._state[name][start:end] = array
+        self._widths[start:end] = width
+        self.used = end
+
+    def move(self, moves: Sequence[tuple[int, int]], used: int) -> None:
+        """Carry out the moves (from, to) that close the gaps of rows that left."""
+        for origin, place in moves:
+            for arrays in (self._memory, self._state):
+                for array in arrays.values():
+                    array[place] = array[origin]
+            self._widths[place] = self._widths[origin]
+        self.used = used
+
+    def gather(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return memory (n, W, ...) and state (n, ...) of the rows in use, without a copy."""
+        memory = {name: array[: self.used] for name, array in self._memory.items()}
+        return memory, {name: array[: self.used] for name, array in self._state.items()}
+
+    def scatter(self, state: Mapping[str, Array], parents: NDArray[np.int64] | None) -> None:
+        """Take the state after a step; row r goes on from row `parents[r]`, None: from itself."""
+        for name, array in state.items():
+            self._state[name][: self.used] = array if parents is None else array[parents]
+
+    def _fit(self, width: int, memory: Mapping[str, Array], state: Mapping[str, Array]) -> None:
+        """Make the arrays as wide as the widest row, if they are too narrow or far too wide."""
+        needed = max(width, int(self._widths[: self.used].max(initial=0)))
+        if not self._state:
+            shapes = {name: (self.capacity, *array.shape) for name, array in state.items()}
+            self._state = {n: np.zeros(shape, state[n].dtype) for n, shape in shapes.items()}
+        if self._memory and needed <= self.width < 2 * needed:
+            return
+        kept = min(needed, self.width)
+        for name, array in memory.items():
+            wide = np.zeros((self.capacity, needed, *array.shape[1:]), array.dtype)
+            if name in self._memory:
+                wide[: self.used, :kept] = self._memory[name][: self.used, :kept]
+            self._memory[name] = wide

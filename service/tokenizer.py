@@ -1,0 +1,163 @@
+"""Text to subword ids with spans, and back; the only importer of SentencePiece.
+
+SentencePiece marks a space with U+2581, which stays in this file: callers see ids, and
+spans in Unicode code points of the text they gave.
+
+A text is encoded as it would stand after a space, so "Who" is the same piece at the start
+of a sentence and inside one. The model file itself folds typographic apostrophes and
+spaces to plain ones (see `model_export.subwords`); everything else it does not know comes
+as UTF-8 byte pieces, so no character is ever lost. A U+2581 in the text, which
+SentencePiece would read as a space, is spelled in byte pieces here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sentencepiece
+
+from service.errors import DamagedBundle, InvalidEncoding
+from service.segmentation import Span
+
+MARK = "\u2581"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Ids of a text and, for each, the span of the text that it covers.
+
+    Of several byte pieces that make one character the last carries it; the earlier ones
+    are empty at its start. The space that opens a piece is left out of its span, unless the
+    piece is that space alone. `</s>` is not part of it.
+    """
+
+    ids: tuple[int, ...]
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The text that ids spell and, for each id, its span in that text."""
+
+    text: str
+    spans: tuple[Span, ...]
+
+
+class Tokenizer:
+    """One SentencePiece model, read once; safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        except (OSError, RuntimeError) as error:
+            raise DamagedBundle(f"{path.name} is not a SentencePiece model: {error}") from error
+        self.size = int(self._model.get_piece_size())
+        self.bos = int(self._model.bos_id())
+        self.eos = int(self._model.eos_id())
+        self.pad = int(self._model.pad_id())
+        self._pieces = [self._model.id_to_piece(i) for i in range(self.size)]
+        self._bytes = {i: int(self._pieces[i][3:5], 16) for i in range(self.size) if self._model.is_byte(i)}
+        self._byte_ids = {value: i for i, value in self._bytes.items()}
+        self._silent = {i for i in range(self.size) if self._model.is_control(i)}
+
+    def encode(self, text: str) -> Encoded:
+        """Return ids and code-point spans of `text`; raises `InvalidEncoding` on a lone surrogate."""
+        check_unicode(text)
+        ids: list[int] = []
+        spans: list[Span] = []
+        start = 0
+        for index, part in enumerate(text.split(MARK)):
+            if index:
+                self._encode_mark(start, ids, spans)
+                start += 1
+            self._encode_part(part, start, index == 0, ids, spans)
+            start += len(part)
+        return Encoded(tuple(ids), tuple(spans))
+
+    def _encode_mark(self, start: int, ids: list[int], spans: list[Span]) -> None:
+        data = MARK.encode()
+        ids.extend(self._byte_ids[value] for value in data)
+        spans.extend(Span(start, start) for _ in data[1:])
+        spans.append(Span(start, start + 1))
+
+    def _encode_part(
+        self, part: str, start: int, is_first: bool, ids: list[int], spans: list[Span]
+    ) -> None:
+        """Encode text that holds no mark; the first part gets the space that it stands after."""
+        if not part:
+            return
+        text = " " + part if is_first else part
+        found = self._model.encode(text, return_type="offset_mapping")
+        back = start - 1 if is_first else start
+        for piece, (begin, end) in zip(found["ids"], found["offsets"], strict=True):
+            ids.append(piece)
+            opens = self._pieces[piece][0] == MARK and end - begin > 1
+            spans.append(Span(max(begin + back + opens, start), end + back))
+
+    def decode(self, ids: Sequence[int]) -> Decoded:
+        """Return the text of `ids` and a span for each; bytes that spell nothing become U+FFFD.
+
+        Control pieces such as `</s>` are empty. The one space that opens every text is
+        not part of it.
+        """
+        text = ""
+        spans: list[Span] = []
+        index = 0
+        while index < len(ids):
+            run = self._byte_run(ids, index)
+            if run:
+                characters, at = _spell(bytes(self._bytes[i] for i in ids[index : index + run]))
+                spans.extend(Span(len(text) + a, len(text) + b) for a, b in at)
+                index += run
+            else:
+                characters = self._surface(ids[index], index == 0)
+                opens = characters[:1] == " " and len(characters) > 1
+                spans.append(Span(len(text) + opens, len(text) + len(characters)))
+                index += 1
+            text += characters
+        return Decoded(text, tuple(spans))
+
+    def _surface(self, piece: int, is_first: bool) -> str:
+        if piece in self._silent:
+            return ""
+        surface = self._pieces[piece].replace(MARK, " ")
+        return surface[1:] if is_first and surface[:1] == " " else surface
+
+    def _byte_run(self, ids: Sequence[int], index: int) -> int:
+        end = index
+        while end < len(ids) and ids[end] in self._bytes:
+            end += 1
+        return end - index
+
+
+def check_unicode(text: str) -> None:
+    """Raise `InvalidEncoding` where `text` holds a lone surrogate, which no UTF-8 can carry."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidEncoding(
+            f"the text holds a lone surrogate at character {error.start}", {"index": error.start}
+        ) from error
+
+
+def _spell(data: bytes) -> tuple[str, list[tuple[int, int]]]:
+    """Return the characters of `data` and, byte by byte, which of them the byte completes."""
+    text = ""
+    at: list[tuple[int, int]] = []
+    start = 0
+    while start < len(data):
+        length, character = _first_character(data[start:])
+        at.extend((len(text), len(text)) for _ in range(length - 1))
+        at.append((len(text), len(text) + 1))
+        text += character
+        start += length
+    return text, at
+
+
+def _first_character(data: bytes) -> tuple[int, str]:
+    for length in range(1, min(4, len(data)) + 1):
+        try:
+            return length, data[:length].decode()
+        except UnicodeDecodeError:
+            continue
+    return 1, "\ufffd"

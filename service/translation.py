@@ -1,0 +1,92 @@
+"""What a translation and an alignment are; plain data, no model and no wire format.
+
+Spans are half-open ranges of code points of the *whole* text, the source or the
+translation; a token's or word's text is the slice of its span. Matrices are
+`(target, source)`: row t belongs to target item t.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.alignment import Link
+from service.segmentation import Span
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A subword piece; `score` is its log-probability where the model wrote it."""
+
+    text: str
+    span: Span
+    special: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word by the language's word rule."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a sentence: its text, where it lies, and what it is made of."""
+
+    text: str
+    span: Span
+    tokens: tuple[Token, ...]
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One translation of a sentence; `score` is the mean log-probability of its tokens.
+
+    `attention` is tokens × tokens, or words × words with a last row and column for `</s>`;
+    None where it was not asked for.
+    """
+
+    target: Side
+    attention: Matrix | None
+    alignment: tuple[Link, ...]
+    score: float
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatedSentence:
+    """A source sentence with its best hypothesis and the others that were asked for.
+
+    The spans of an alternative are those it would have in the place of the best.
+    """
+
+    source: Side
+    best: Hypothesis
+    alternatives: tuple[Hypothesis, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A translated text; `score` is the token-weighted mean over its sentences."""
+
+    text: str
+    score: float
+    sentences: tuple[TranslatedSentence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """A given pair, force-decoded; `pharaoh` lists the links as `source-target`."""
+
+    source: Side
+    target: Side
+    attention: Matrix | None
+    alignment: tuple[Link, ...]
+    pharaoh: str
+    score: float

@@ -1,0 +1,305 @@
+"""The story of a translation: text in, `Translation` out; a pair in, `Alignment` out.
+
+text -> sentences and gaps -> ids and spans -> engine -> tokens, scores and attention
+     -> target text and spans -> word links -> sentences and gaps rejoined -> Translation
+
+No HTTP here, and no model: `service.engine` runs it, `service.bundle` describes it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
+
+import numpy as np
+
+from service import alignment, words
+from service.alignment import Link
+from service.bundle import Bundle, Language, Manifest
+from service.engine import Capacity, Engine, Job
+from service.errors import EmptyWord, InvalidBeam, RequestError, SentenceTooLong
+from service.runner import Runner
+from service.search import Beam, Forced, Greedy, Path, Search, Source
+from service.segmentation import Segmented, Span, join_gap, segment
+from service.tokenizer import Encoded, Tokenizer, check_unicode
+from service.translation import (
+    Alignment,
+    Hypothesis,
+    Matrix,
+    Side,
+    Token,
+    TranslatedSentence,
+    Translation,
+    Word,
+)
+
+EOS = "</s>"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may choose; `max_length` is in target tokens, None: by the source."""
+
+    beam_size: int = 1
+    n_best: int = 1
+    attention: Literal["cross", "alignment", "none"] = "cross"
+    unit: Literal["token", "word"] = "token"
+    split_sentences: bool = True
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A source and its translation: texts, or lists of words; None is translated first."""
+
+    source: str | tuple[str, ...]
+    target: str | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A text made ready: where it lies, its ids, and its words."""
+
+    text: str
+    start: int
+    encoded: Encoded
+    words: tuple[Span, ...]
+
+
+class Translator:
+    """One bundle: its tokenizers, its runner and its engine."""
+
+    def __init__(self, bundle: Bundle, capacity: Capacity) -> None:
+        self.manifest: Manifest = bundle.manifest
+        self._source = Tokenizer(bundle.path(self.manifest.source.tokenizer))
+        self._target = Tokenizer(bundle.path(self.manifest.target.tokenizer))
+        words.words("", self.manifest.source.words)
+        words.words("", self.manifest.target.words)
+        self._runner = Runner(bundle.path, self.manifest.model)
+        self._engine = Engine(self._runner, capacity)
+        self._delays = {a.kind: a.delay for a in self.manifest.model.attention}
+
+    def close(self, grace: float) -> None:
+        """Finish within `grace` seconds what is on board, and stop the threads."""
+        self._engine.close(grace)
+
+    # ------------------------------------------------------------------ translate
+
+    async def translate(self, texts: Sequence[str], options: Options) -> list[Translation]:
+        """Translate texts; all their sentences share the batch.
+
+        Raises `RequestError` before any work starts, `Unavailable` and `StepFailed`.
+        """
+        self._check(options)
+        segmented = [self._segment(text, options) for text in texts]
+        units = [
+            [self._unit(s.text, s.span.start, self.manifest.source) for s in one.sentences]
+            for one in segmented
+        ]
+        for index, unit in enumerate(chain.from_iterable(units)):
+            self._check_length(unit, index)
+        jobs = [self._job(unit, options) for unit in chain.from_iterable(units)]
+        answers = iter(await self._engine.run(jobs))
+        return [
+            self._assemble(one, unit_list, [next(answers) for _ in unit_list], options)
+            for one, unit_list in zip(segmented, units, strict=True)
+        ]
+
+    def _segment(self, text: str, options: Options) -> Segmented:
+        check_unicode(text)
+        return segment(text, self.manifest.source.code, options.split_sentences)
+
+    def _job(self, unit: _Unit, options: Options) -> Job:
+        source = (*unit.encoded.ids, self._source.eos)
+        limit = self._limit(len(source), options.max_length)
+        return Job(source, self._search(len(source), limit, options))
+
+    def _search(self, length: int, limit: int, options: Options) -> Search:
+        about = self._about(length)
+        if options.beam_size == 1:
+            return Greedy(about, limit)
+        return Beam(about, limit, options.beam_size, options.n_best)
+
+    def _about(self, length: int) -> Source:
+        special = self.manifest.model.special
+        return Source(length, special.eos, special.bos, self._delays)
+
+    def _limit(self, length: int, asked: int | None) -> int:
+        most = self.manifest.model.limits.target_tokens
+        return min(most, 3 * length + 20 if asked is None else asked)
+
+    def _assemble(
+        self, one: Segmented, units: Sequence[_Unit], answers: Sequence[list[Path]], options: Options
+    ) -> Translation:
+        """Rejoin sentences and gaps; every target span counts from the start of the whole."""
+        gaps = self._target_gaps(one)
+        text, sentences = gaps[0], []
+        tokens, total = 0, 0.0
+        for unit, paths, gap in zip(units, answers, gaps[1:], strict=True):
+            made = [self._hypothesis(unit, path, len(text), options) for path in paths]
+            source = self._source_side(unit)
+            sentences.append(TranslatedSentence(source, made[0], tuple(made[1:])))
+            text += made[0].target.text + gap
+            tokens += len(paths[0].tokens)
+            total += paths[0].score * len(paths[0].tokens)
+        return Translation(text, total / max(1, tokens), tuple(sentences))
+
+    def _target_gaps(self, one: Segmented) -> list[str]:
+        code = self.manifest.target.code
+        inner = [join_gap(gap, code) for gap in one.gaps[1:-1]]
+        return [one.gaps[0], *inner, *one.gaps[1:][-1:]]
+
+    def _hypothesis(self, unit: _Unit, path: Path, start: int, options: Options) -> Hypothesis:
+        target = self._target_unit(path, start)
+        attention, links = self._read(unit, target, path, options)
+        side = self._target_side(target, path)
+        reason = "stop" if path.finished else "length"
+        return Hypothesis(side, attention, tuple(links), path.score, reason)
+
+    def _target_unit(self, path: Path, start: int) -> _Unit:
+        ids = path.tokens[:-1] if path.finished else path.tokens
+        decoded = self._target.decode(ids)
+        spans = words.words(decoded.text, self.manifest.target.words)
+        return _Unit(decoded.text, start, Encoded(ids, decoded.spans), spans)
+
+    # ---------------------------------------------------------------------- align
+
+    async def align(self, pairs: Sequence[Pair], options: Options) -> list[Alignment]:
+        """Force-decode pairs in one batch and link their words; a pair is never split.
+
+        A pair without a target is translated first. Raises as `translate` does.
+        """
+        self._check(options)
+        sources = [self._given(pair.source, self.manifest.source, "source") for pair in pairs]
+        for index, unit in enumerate(sources):
+            self._check_length(unit, index)
+        targets = await self._targets(pairs, sources, options)
+        jobs = []
+        for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
+            self._check_length(target, index, "target")
+            ids = (*source.encoded.ids, self._source.eos)
+            jobs.append(Job(ids, Forced(self._about(len(ids)), target.encoded.ids)))
+        answers = await self._engine.run(jobs)
+        return [
+            self._aligned(source, target, paths[0], options)
+            for source, target, paths in zip(sources, targets, answers, strict=True)
+        ]
+
+    async def _targets(
+        self, pairs: Sequence[Pair], sources: Sequence[_Unit], options: Options
+    ) -> list[_Unit]:
+        """Return the given targets made ready, and translations where none is given."""
+        given = [
+            None if p.target is None else self._given(p.target, self.manifest.target, "target")
+            for p in pairs
+        ]
+        open_sources = [s for s, target in zip(sources, given, strict=True) if target is None]
+        jobs = [self._job(unit, options) for unit in open_sources]
+        made = iter(await self._engine.run(jobs) if jobs else [])
+        return [self._target_unit(next(made)[0], 0) if t is None else t for t in given]
+
+    def _given(self, text: str | tuple[str, ...], language: Language, side: str) -> _Unit:
+        """Make a given text or list of words ready; raises `EmptyWord` or `RequestError`."""
+        if isinstance(text, str):
+            check_unicode(text)
+            if not text.strip():
+                raise RequestError(f"the {side} text of a pair is empty", {"side": side})
+            return self._unit(text, 0, language)
+        if not text:
+            raise RequestError(f"the {side} list of a pair is empty", {"side": side})
+        spans, start = [], 0
+        for index, word in enumerate(text):
+            check_unicode(word)
+            if not word.strip():
+                raise EmptyWord(f"{side} word {index} is empty", {"side": side, "index": index})
+            spans.append(Span(start, start + len(word)))
+            start += len(word) + len(language.joiner)
+        joined = language.joiner.join(text)
+        return _Unit(joined, 0, self._tokenizer(language).encode(joined), tuple(spans))
+
+    def _aligned(self, source: _Unit, target: _Unit, path: Path, options: Options) -> Alignment:
+        attention, links = self._read(source, target, path, options)
+        return Alignment(
+            self._source_side(source),
+            self._target_side(target, path),
+            attention,
+            tuple(links),
+            alignment.pharaoh(links),
+            path.score,
+        )
+
+    # --------------------------------------------------------------------- shared
+
+    def _check(self, options: Options) -> None:
+        if options.beam_size < 1 or not 1 <= options.n_best <= options.beam_size:
+            raise InvalidBeam(
+                "n_best must lie between 1 and beam_size",
+                {"beam_size": options.beam_size, "n_best": options.n_best},
+            )
+        kinds = {"none", *self._delays}
+        if options.attention not in kinds:
+            raise RequestError(
+                f"this model has no {options.attention} attention", {"attention": sorted(kinds)}
+            )
+
+    def _check_length(self, unit: _Unit, index: int, side: str = "source") -> None:
+        limits = self.manifest.model.limits
+        limit = limits.source_tokens if side == "source" else limits.target_tokens
+        count = len(unit.encoded.ids)
+        if count > limit:
+            raise SentenceTooLong(
+                f"{side} sentence {index} has {count} tokens; at most {limit} are accepted",
+                {"side": side, "index": index, "count": count, "limit": limit},
+            )
+
+    def _tokenizer(self, language: Language) -> Tokenizer:
+        return self._source if language is self.manifest.source else self._target
+
+    def _unit(self, text: str, start: int, language: Language) -> _Unit:
+        encoded = self._tokenizer(language).encode(text)
+        return _Unit(text, start, encoded, words.words(text, language.words))
+
+    def _read(
+        self, source: _Unit, target: _Unit, path: Path, options: Options
+    ) -> tuple[Matrix | None, list[Link]]:
+        """Return the attention that was asked for, and the word links."""
+        rule = self.manifest.link_rule
+        shares = alignment.membership(source.encoded.spans, source.words)
+        rows = alignment.membership(target.encoded.spans, target.words)
+        folded = alignment.fold(path.attention[rule.attention], shares, rows)
+        links = alignment.links(folded, rule.rule, rule.threshold)
+        if options.attention == "none":
+            return None, links
+        matrix = path.attention[options.attention]
+        if options.unit == "token":
+            return matrix, links
+        if options.attention == rule.attention:
+            return folded, links
+        return alignment.fold(matrix, shares, rows), links
+
+    def _source_side(self, unit: _Unit) -> Side:
+        end = Token("", _at(unit, len(unit.text)), EOS)
+        tokens = [Token(s.of(unit.text), s.shift(unit.start)) for s in unit.encoded.spans]
+        return _side(unit, (*tokens, end))
+
+    def _target_side(self, unit: _Unit, path: Path) -> Side:
+        scores = np.asarray(path.scores, np.float64).tolist()
+        tokens = [
+            Token(span.of(unit.text), span.shift(unit.start), None, score)
+            for span, score in zip(unit.encoded.spans, scores, strict=False)
+        ]
+        if path.finished:
+            tokens.append(Token("", _at(unit, len(unit.text)), EOS, scores[-1]))
+        return _side(unit, tuple(tokens))
+
+
+def _at(unit: _Unit, offset: int) -> Span:
+    return Span(unit.start + offset, unit.start + offset)
+
+
+def _side(unit: _Unit, tokens: tuple[Token, ...]) -> Side:
+    span = Span(unit.start, unit.start + len(unit.text))
+    spelled = tuple(Word(span.of(unit.text), span.shift(unit.start)) for span in unit.words)
+    return Side(unit.text, span, tokens, spelled)
+
+
