@@ -31,7 +31,9 @@ RUN groupadd --gid 10001 interlinea \
 
 COPY --from=build /opt/interlinea /opt/interlinea
 
+# ONNX Runtime's released builds report their use to its maker unless they are told not to.
 ENV PATH=/opt/interlinea/bin:$PATH \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     INTERLINEA_HOST=0.0.0.0 \

@@ -15,6 +15,9 @@ RECIPE ?= model_export/recipes/en-fr.toml
 STAGES ?= subwords labels train export verify evaluate seal
 DEV := .venv-dev/bin
 
+# ONNX Runtime's released builds report their use to its maker unless they are told not to.
+export ORT_DISABLE_TELEMETRY ?= 1
+
 # $(call make_venv,FOLDER): an empty environment from the first Python that is new enough.
 define make_venv
 	python=; \
@@ -65,7 +68,7 @@ format: .venv-dev/.ready ## Put the code into the house style
 model: .venv-dev/.ready .venv-dev/.labels ## Make the bundle of RECIPE; STAGES="export seal" runs a part
 	@for stage in $(STAGES); do \
 	  echo "== $$stage"; \
-	  $(DEV)/python -m model_export "$$stage" "$(RECIPE)"; \
+	  $(DEV)/python -m model_export "$$stage" "$(RECIPE)" || exit; \
 	done
 
 .PHONY: clean

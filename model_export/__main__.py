@@ -1,5 +1,6 @@
 """`python -m model_export`: one subcommand a stage, in the order of the chain."""
 
+import dataclasses
 import random
 from pathlib import Path
 from typing import Annotated
@@ -7,8 +8,12 @@ from typing import Annotated
 import torch
 import typer
 
-from model_export import config, corpus, labels
+from model_export import config, corpus, draft, labels, pictures
+from model_export import evaluate as evaluating
+from model_export import export as exporting
+from model_export import seal as sealing
 from model_export import train as training
+from model_export import verify as verifying
 from model_export.run import Run, load_ragged, save_ragged
 from model_export.subwords import train_subwords
 
@@ -18,6 +23,8 @@ RecipePath = Annotated[Path, typer.Argument(help="TOML recipe, see model_export/
 Data = Annotated[Path, typer.Option(envvar="INTERLINEA_DATA", help="Folder of the corpora")]
 Runs = Annotated[Path, typer.Option(envvar="INTERLINEA_RUNS", help="Folder of the runs")]
 DATA, RUNS = Path("data"), Path("runs")
+BUNDLES = Path(__file__).parents[1] / "service" / "bundles"
+PRECISIONS = ("int8", "fp32")
 
 
 def open_run(recipe: Path, data: Path, runs: Path) -> Run:
@@ -70,13 +77,75 @@ def make_labels(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> Non
 
 
 @app.command()
-def train(
-    recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: bool = False
-) -> None:
+def train(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: bool = False) -> None:
     """Train the model; `--resume` goes on exactly where the checkpoint stands."""
     run = open_run(recipe, data, runs)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     training.train(run, device, resume)
+    typer.echo(f"learning curve: {pictures.draw_curve(run)}")
+    typer.echo(f"attentions: {pictures.draw_attentions(run, training.load_model(run))}")
+
+
+@app.command()
+def export(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
+    """Write the ONNX graphs in both precisions."""
+    run = open_run(recipe, data, runs)
+    model = training.load_model(run)
+    for precision in PRECISIONS:
+        folder = draft.folder(run, precision)
+        described = exporting.export(model, folder, precision)
+        draft.write_model(run, precision, described)
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        typer.echo(f"{precision}: {folder}, {size / 1e6:.1f} MB")
+
+
+@app.command()
+def verify(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
+    """Compare torch with the service's own runner; a difference is an error."""
+    run = open_run(recipe, data, runs)
+    model = training.load_model(run)
+    found = {precision: verifying.verify(run, model, precision) for precision in PRECISIONS}
+    facts = {name: verifying.facts(agreement) for name, agreement in found.items()}
+    sealing.record(run, "verify", facts, PRECISIONS)
+    for name, fact in facts.items():
+        typer.echo(f"{name}: {fact}")
+    if not all(agreement.holds for agreement in found.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
+    """Measure BLEU, chrF and alignment error of the exported graphs, as they will be served."""
+    run = open_run(recipe, data, runs)
+    rule, metrics = evaluating.evaluate(run, lambda metric: typer.echo(_line(metric)))
+    facts = {"link_rule": dataclasses.asdict(rule), "metrics": metrics}
+    sealing.record(run, "evaluate", facts, PRECISIONS)
+    signature = next(m for m in metrics if "bleu" in m)
+    typer.echo(f"{signature['bleu_signature']}\n{signature['chrf_signature']}")
+
+
+@app.command()
+def seal(
+    recipe: RecipePath,
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    out: Annotated[Path, typer.Option(help="Folder of the bundles")] = BUNDLES,
+) -> None:
+    """Write the manifest, last: the folder becomes a bundle that the service will serve."""
+    run = open_run(recipe, data, runs)
+    parameters = sum(p.numel() for p in training.load_model(run).parameters())
+    try:
+        manifest = sealing.seal(run, parameters, out / run.recipe.bundle.name)
+    except sealing.SealError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    size = sum(file.bytes for file in manifest.files)
+    typer.echo(f"sealed {manifest.name} {manifest.version}: {size / 1e6:.1f} MB")
+
+
+def _line(metric: evaluating.Metric) -> str:
+    hidden = {"bleu_signature", "chrf_signature"}
+    return "  ".join(f"{key} {value}" for key, value in metric.items() if key not in hidden)
 
 
 if __name__ == "__main__":

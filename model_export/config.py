@@ -8,6 +8,7 @@ import dataclasses
 import tomllib
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,11 +38,23 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a corpus comes from and under which licence; the model card says so."""
+
+    licence: str
+    attribution: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
-    """Which pairs to train on; file names are relative to the data folder."""
+    """Which pairs to train on; file names are relative to the data folder.
+
+    `sources` maps the corpus ids of the third column to what is known of them.
+    """
 
     files: tuple[str, ...]
-    corpora: tuple[str, ...]
+    sources: Mapping[str, Source]
     max_characters: int
     max_ratio: float
     max_tokens: int
@@ -152,6 +165,10 @@ def _build(kind: type, table: object, at: str) -> object:
 def _value(hint: object, value: object, at: str) -> object:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _build(hint, value, at)
+    if isinstance(hint, types.GenericAlias) and hint.__origin__ is Mapping:
+        if not isinstance(value, dict):
+            raise RecipeError(f"{at} must be a table")
+        return {key: _value(hint.__args__[1], item, _join(at, key)) for key, item in value.items()}
     if isinstance(hint, types.GenericAlias):
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise RecipeError(f"{at} must be a list of strings")

@@ -97,9 +97,8 @@ def keep_pair(pair: Pair, options: Corpus) -> bool:
 
 def training_pairs(root: Path, options: Corpus) -> list[Pair]:
     """Return the pairs that the recipe trains on, in file order."""
-    wanted = set(options.corpora)
     pairs = read_pairs(root, options.files)
-    return [pair for pair in pairs if pair.corpus in wanted and keep_pair(pair, options)]
+    return [pair for pair in pairs if pair.corpus in options.sources and keep_pair(pair, options)]
 
 
 def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:

@@ -24,7 +24,6 @@ from torch import Tensor
 ACTIVATION_SCALE = float(np.float32(1 / 127))
 ZERO_POINT = 128
 LIMIT = 127
-PAIR_LIMIT = 128  # of two neighbours that add up; see above
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,9 +92,20 @@ def strong_share(words: Floats, threshold: float) -> list[Link]:
     return [Link(int(s), int(t), float(shares[t, s])) for t, s in np.argwhere(shares >= threshold)]
 
 
+def best_source(words: Floats, threshold: float) -> list[Link]:
+    """Link every target word to its best source word, if the weight reaches `threshold`."""
+    if not words.size:
+        return []
+    best = words.argmax(axis=1)
+    return [
+        Link(int(s), t, float(words[t, s])) for t, s in enumerate(best) if words[t, s] >= threshold
+    ]
+
+
 RULES: Mapping[str, Callable[[Floats, float], list[Link]]] = {
     "mutual-best": mutual_best,
     "strong-share": strong_share,
+    "best-source": best_source,
 }
 
 

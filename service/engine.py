@@ -58,7 +58,7 @@ class Engine:
 
     def __init__(self, runner: Runner, capacity: Capacity) -> None:
         self.capacity = capacity
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._open = 0
         self._closing = False
         self._workers = [Worker(runner, capacity) for _ in range(capacity.workers)]
@@ -91,9 +91,9 @@ class Engine:
                     {"waiting": self._open, "limit": self.capacity.queue},
                 )
             self._open += len(jobs)
-        for job in jobs:
-            job.future.add_done_callback(self._closed)
-            min(self._workers, key=lambda worker: worker.load).submit(job)
+            for job in jobs:  # within the lock, so that nothing comes in behind `close`
+                job.future.add_done_callback(self._closed)
+                min(self._workers, key=lambda worker: worker.load).submit(job)
 
     def _closed(self, _: Future[list[Path]]) -> None:
         with self._lock:

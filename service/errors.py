@@ -24,7 +24,7 @@
         ├── UnsealedBundle          unsealed_bundle         500
         └── DamagedBundle           damaged_bundle          500
 
-`app.py` is the one place that turns these into answers; `docs/api.md` lists every code.
+`responses.py` is the one place that turns these into answers; `docs/api.md` lists every code.
 """
 
 from collections.abc import Mapping

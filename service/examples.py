@@ -95,6 +95,25 @@ ALIGNED: Example = {
     ],
 }
 
+MODELS: list[Example] = [
+    {
+        **_MODEL,
+        "source": "en",
+        "target": "fr",
+        "licence": "CC-BY-SA-4.0",
+        "architecture": "BiLSTM encoder, GRU decoder, Luong general attention",
+        "parameters": 12871680,
+        "precision": "int8",
+        "attention": ["cross", "alignment"],
+        "alignment_from": "alignment",
+        "link_rule": {"attention": "alignment", "rule": "threshold", "threshold": 0.15},
+        "limits": {"source_tokens": 256, "target_tokens": 256, "source_multiple": 8},
+        "metrics": [{"set": "dev/tatoeba.en-fr", "metric": "BLEU", "value": 40.1}],
+    }
+]
+
+LANGUAGES: list[Example] = [{"code": "en", "name": "English", "targets": ["fr"]}]
+
 REFUSED: Example = {
     "error": {
         "code": "invalid_request",

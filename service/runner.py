@@ -7,16 +7,19 @@ Shapes: B rows, S source tokens (padded to the manifest's multiple), V target pi
 runner serves all worker threads: a session runs outside the interpreter lock.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from service.bundle import Model
 from service.errors import DamagedBundle, StepFailed
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # the library reports its use otherwise
+import onnxruntime  # noqa: E402
 
 Array = NDArray[np.generic]
 Floats = NDArray[np.float32]

@@ -32,37 +32,52 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
+    )
     bundles: DirectoryPath | None = Field(
-        None, description="Folder whose sub-folders are bundles, served beside the embedded ones."
+        default=None,
+        description="Folder whose sub-folders are bundles, served beside the embedded ones.",
     )
     workers: int = Field(
-        0, ge=0, le=1024, description="Worker threads of each bundle; 0 is one per usable core."
+        default=0,
+        ge=0,
+        le=1024,
+        description="Worker threads of each bundle; 0 is one per usable core.",
     )
     slots: int = Field(
-        64, ge=1, le=65536, description="Decoder rows that a worker holds at once."
+        default=64, ge=1, le=65536, description="Decoder rows that a worker holds at once."
     )
     batch_tokens: int = Field(
-        2048, ge=1, description="Padded source tokens that a worker holds at once."
+        default=2048, ge=1, description="Padded source tokens that a worker holds at once."
     )
     queue_sentences: int = Field(
-        1024, ge=1, description="Sentences of a bundle waiting or running before `queue_full`."
+        default=1024,
+        ge=1,
+        description="Sentences of a bundle waiting or running before `queue_full`.",
     )
-    max_body_bytes: int = Field(1_048_576, ge=1, description="Largest request body, in bytes.")
-    max_texts: int = Field(256, ge=1, description="Most texts, or pairs, in one request.")
-    max_beam: int = Field(8, ge=1, description="Largest `beam_size`.")
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1, description="Largest request body, in bytes."
+    )
+    max_texts: int = Field(default=256, ge=1, description="Most texts, or pairs, in one request.")
+    max_beam: int = Field(default=8, ge=1, description="Largest `beam_size`.")
     max_characters: int = Field(
-        100_000, ge=1, description="Most characters of all texts of a request together."
+        default=100_000, ge=1, description="Most characters of all texts of a request together."
     )
     grace_seconds: float = Field(
-        10.0, ge=0, le=3600, description="How long requests in flight may go on at shutdown."
+        default=10.0,
+        ge=0,
+        le=3600,
+        description="How long requests in flight may go on at shutdown.",
     )
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
-        "info", description="Least severe messages to log."
+        default="info", description="Least severe messages to log."
     )
     gzip_bytes: int = Field(
-        1024, ge=0, description="Smallest answer, in bytes, compressed for clients that ask."
+        default=1024,
+        ge=0,
+        description="Smallest answer, in bytes, compressed for clients that ask.",
     )
 
 

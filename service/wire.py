@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from service.alignment import Link
 from service.bundle import Manifest
+from service.catalog import Language
 from service.segmentation import Span
 from service.translation import (
     Alignment,
     Hypothesis,
-    Link,
     Matrix,
     Side,
     Token,
@@ -43,6 +44,11 @@ def aligned(manifest: Manifest, alignments: Sequence[Alignment]) -> Wire:
         "model": _model(manifest),
         "alignments": [_alignment(alignment) for alignment in alignments],
     }
+
+
+def language(language: Language) -> Wire:
+    """One entry of `/languages`."""
+    return {"code": language.code, "name": language.name, "targets": list(language.targets)}
 
 
 def weights(matrix: Matrix) -> NDArray[np.float64]:

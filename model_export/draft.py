@@ -1,0 +1,84 @@
+"""An exported folder before it is sealed: opened by explicit paths, with a manifest in memory.
+
+`verify` and `evaluate` run the very service code on it; only `seal` writes `bundle.json`.
+"""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from model_export.config import Language as RecipeLanguage
+from model_export.run import Run
+from service.bundle import (
+    FORMAT,
+    Bundle,
+    Language,
+    Limits,
+    LinkRule,
+    Manifest,
+    Model,
+    describe_file,
+    parse,
+)
+
+GRAPHS = "graphs.json"
+LIMITS = Limits(source_tokens=256, target_tokens=512, source_multiple=8)
+
+
+def folder(run: Run, precision: str) -> Path:
+    """Return the folder that holds the graphs of one precision."""
+    return run.path(precision)
+
+
+def write_model(run: Run, precision: str, model: Model) -> None:
+    """Complete an exported folder: its description and the subword models."""
+    place = folder(run, precision)
+    text = json.dumps(asdict(model), indent=1)
+    (place / GRAPHS).write_text(text + "\n", encoding="utf-8")
+    shutil.copyfile(run.source_model, place / "source.model")
+    shutil.copyfile(run.target_model, place / "target.model")
+
+
+def open_draft(run: Run, precision: str, link_rule: LinkRule) -> Bundle:
+    """Return an exported folder as a bundle that was not sealed yet."""
+    place = folder(run, precision)
+    path = place / GRAPHS
+    if not path.is_file():
+        raise SystemExit(f"{place} holds no exported graphs: run `export` first")
+    model = parse(Model, json.loads(path.read_text(encoding="utf-8")), GRAPHS)
+    recipe = run.recipe.bundle
+    manifest = Manifest(
+        format=FORMAT,
+        name=recipe.name,
+        version="unsealed",
+        licence=recipe.licence,
+        source=_language(recipe.source, "source.model"),
+        target=_language(recipe.target, "target.model"),
+        architecture=ARCHITECTURE,
+        parameters=0,
+        sizes=asdict(run.recipe.model),
+        model=model,
+        link_rule=link_rule,
+        data=(),
+        metrics=(),
+        verification={},
+        versions={},
+        files=(),
+    )
+    return Bundle(place, manifest)
+
+
+def checksums(run: Run, precision: str) -> dict[str, str]:
+    """Return the SHA-256 of every file that a draft is made of, to tell what was measured."""
+    bundle = open_draft(run, precision, LinkRule("cross", "best-source", 0.0))
+    names = [graph.file for graph in bundle.manifest.model.graphs]
+    names += [bundle.manifest.source.tokenizer, bundle.manifest.target.tokenizer]
+    return {name: describe_file(bundle.folder, name).sha256 for name in names}
+
+
+ARCHITECTURE = "bi-LSTM encoder, GRU decoder, Luong general attention, alignment head"
+
+
+def _language(side: RecipeLanguage, tokenizer: str) -> Language:
+    return Language(side.code, side.name, tokenizer, side.joiner, side.words)

@@ -1,0 +1,149 @@
+"""Translation and alignment scores of an exported folder, by the code that will serve it.
+
+BLEU and chrF are sacreBLEU's, with their signatures (Post 2018). Alignment is force-decoded
+against gold; thresholds are chosen on the tuning set alone, the other sets only report.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import sacrebleu
+
+from model_export import corpus, draft, gold
+from model_export.gold import AlignmentScore, Gold
+from model_export.run import Run
+from service import alignment
+from service.bundle import LinkRule
+from service.engine import Capacity
+from service.translator import Options, Pair, Translator
+
+CAPACITY = Capacity(workers=2, slots=64, batch_tokens=2048, queue=1_000_000)
+UNTUNED = LinkRule("cross", "best-source", 0.0)
+THRESHOLDS = tuple(round(0.02 * step, 2) for step in range(1, 46))
+Metric = dict[str, object]
+Report = Callable[[Metric], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """A gold pair with its attentions over words, each (target + 1, source + 1)."""
+
+    gold: Gold
+    words: Mapping[str, alignment.Floats]
+
+
+def translation_scores(
+    translator: Translator, sources: Sequence[str], references: Sequence[str], options: Options
+) -> Metric:
+    """Translate `sources` as served and return BLEU and chrF with their signatures."""
+    made = asyncio.run(translator.translate(sources, options))
+    texts = [translation.text for translation in made]
+    tokenizer = "zh" if translator.manifest.target.code.startswith("zh") else "13a"
+    bleu = sacrebleu.BLEU(tokenize=tokenizer)
+    chrf = sacrebleu.CHRF()
+    return {
+        "bleu": round(bleu.corpus_score(texts, [list(references)]).score, 2),
+        "bleu_signature": str(bleu.get_signature()),
+        "chrf": round(chrf.corpus_score(texts, [list(references)]).score, 2),
+        "chrf_signature": str(chrf.get_signature()),
+        "beam_size": options.beam_size,
+        "sentences": len(texts),
+    }
+
+
+def attend(translator: Translator, rows: Sequence[Gold]) -> list[Attended]:
+    """Force-decode gold pairs and return every attention folded to the gold's words."""
+    pairs = [Pair(row.source, row.target) for row in rows]
+    kinds = [attention.kind for attention in translator.manifest.model.attention]
+    found: list[dict[str, alignment.Floats]] = [{} for _ in rows]
+    for kind in kinds:
+        options = Options(attention=_kind(kind), unit="word")
+        for row, made in enumerate(asyncio.run(translator.align(pairs, options))):
+            assert made.attention is not None
+            found[row][kind] = made.attention
+    return [Attended(row, words) for row, words in zip(rows, found, strict=True)]
+
+
+def alignment_score(rows: Sequence[Attended], rule: LinkRule) -> AlignmentScore:
+    """Score the links that a rule reads off."""
+    return gold.score((_pairs(row, rule), row.gold) for row in rows)
+
+
+def tune(rows: Sequence[Attended], attention: str, rules: Sequence[str]) -> LinkRule:
+    """Return the rule and threshold with the lowest AER on `rows`."""
+    candidates = [LinkRule(attention, rule, t) for rule in rules for t in THRESHOLDS]
+    return min(candidates, key=lambda rule: alignment_score(rows, rule).aer)
+
+
+def evaluate(run: Run, report: Report) -> tuple[LinkRule, list[Metric]]:
+    """Measure both precisions; return the link rule chosen and every metric."""
+    metrics: list[Metric] = []
+
+    def note(metric: Metric) -> None:
+        metrics.append(metric)
+        report(metric)
+
+    for precision, beams in (("int8", (1, 4)), ("fp32", (1,))):
+        translator = Translator(draft.open_draft(run, precision, UNTUNED), CAPACITY)
+        for name in run.recipe.evaluation.translation:
+            pairs = list(corpus.read_pairs(run.data, [name]))
+            for beam in beams:
+                scores = _translate(translator, pairs, beam)
+                note({"set": _name(name), "precision": precision, **scores})
+        rule = _evaluate_alignment(run, translator, precision, note)
+        translator.close(0.0)
+        if precision == "int8":
+            shipped = rule
+    return shipped, metrics
+
+
+def _translate(translator: Translator, pairs: Sequence[corpus.Pair], beam: int) -> Metric:
+    sources, references = [p.source for p in pairs], [p.target for p in pairs]
+    return translation_scores(translator, sources, references, Options(beam_size=beam))
+
+
+def _evaluate_alignment(
+    run: Run, translator: Translator, precision: str, note: Report
+) -> LinkRule:
+    """Report AER of every attention on every set, directed and by the shipped rule."""
+    options = run.recipe.evaluation
+    sets = {n: attend(translator, gold.read_gold(run.data / n)) for n in options.alignment}
+    tuning = sets[options.tuning]
+    kinds = list(tuning[0].words)
+    shipped = tune(tuning, kinds[-1], ("mutual-best", "strong-share"))
+    directed = [tune(tuning, kind, ("best-source",)) for kind in kinds]
+    others = [LinkRule(kind, shipped.rule, shipped.threshold) for kind in kinds[:-1]]
+    for name, rows in sets.items():
+        for rule in (*directed, *others, shipped):
+            scored = alignment_score(rows, rule)
+            note(
+                {
+                    "set": _name(name),
+                    "precision": precision,
+                    **asdict(rule),
+                    "shipped": rule is shipped,
+                    "tuned_here": name == options.tuning,
+                    "aer": round(scored.aer, 2),
+                    "alignment_precision": round(scored.precision, 2),
+                    "alignment_recall": round(scored.recall, 2),
+                    "sentences": len(rows),
+                }
+            )
+    return shipped
+
+
+def _pairs(row: Attended, rule: LinkRule) -> set[tuple[int, int]]:
+    found = alignment.links(np.asarray(row.words[rule.attention]), rule.rule, rule.threshold)
+    return {(link.source, link.target) for link in found}
+
+
+def _name(path: str) -> str:
+    return Path(path).name.removesuffix(".tsv.gz")
+
+
+def _kind(kind: str) -> Literal["cross", "alignment"]:
+    return "alignment" if kind == "alignment" else "cross"

@@ -1,0 +1,84 @@
+"""Pictures of a run: the learning curve, and both attentions of a few dev sentences."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import torch
+from numpy.typing import NDArray
+
+from model_export.decode import greedy, pad_sources
+from model_export.model import Seq2Seq
+from model_export.run import Run
+from model_export.subwords import BOS, EOS
+from service.tokenizer import Encoded, Tokenizer
+
+SENTENCES = 3
+
+
+def draw_curve(run: Run) -> Path:
+    """Draw losses and dev scores against steps; return the picture's path."""
+    rows = [json.loads(line) for line in run.path("log.jsonl").read_text().splitlines()]
+    losses = [row for row in rows if "token" in row]
+    dev = [row for row in rows if "chrf" in row]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    for name in ("token", "cross", "alignment"):
+        left.plot([row["step"] for row in losses], [row[name] for row in losses], label=name)
+    left.set(xlabel="step", ylabel="training loss", yscale="log")
+    left.legend()
+    for name in ("bleu", "chrf"):
+        right.plot([row["step"] for row in dev], [row[name] for row in dev], "o-", label=name)
+    right.set(xlabel="step", ylabel="dev score")
+    right.legend()
+    return _save(figure, run.path("curve.png"))
+
+
+def draw_attentions(run: Run, model: Seq2Seq) -> Path:
+    """Draw cross-attention and alignment head side by side for a few dev sentences."""
+    source, target = run.tokenizers()
+    dev = run.dev_pairs()
+    texts = [pair.source for pair in dev[:: max(1, len(dev) // SENTENCES)]][:SENTENCES]
+    figure, axes = plt.subplots(len(texts), 2, figsize=(10, 4.4 * len(texts)), layout="constrained")
+    for text, row in zip(texts, axes, strict=True):
+        encoded = source.encode(text)
+        tokens, cross, alignment = _attend(model, encoded)
+        columns = [*(span.of(text) for span in encoded.spans), "</s>"]
+        rows = [*_pieces(target, tokens), "</s>"]
+        draw_matrix(row[0], cross, columns, rows, "cross-attention")
+        draw_matrix(row[1], alignment, columns, rows, "alignment head")
+    return _save(figure, run.path("attention.png"))
+
+
+def draw_matrix(
+    axes: "plt.Axes", matrix: NDArray, columns: Sequence[str], rows: Sequence[str], title: str
+) -> None:
+    """Draw a (target, source) matrix with its tokens."""
+    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_title(title)
+
+
+@torch.inference_mode()
+def _attend(model: Seq2Seq, encoded: Encoded) -> tuple[list[int], NDArray, NDArray]:
+    """Return greedy tokens, and both attentions with a row for `</s>`, (T + 1, S + 1)."""
+    tokens = greedy(model, [encoded.ids], 2 * len(encoded.ids) + 10)[0]
+    source, lengths = pad_sources([encoded.ids])
+    output = model(source, lengths, torch.tensor([[BOS, *tokens, EOS]]))
+    alignment = torch.softmax(output.alignment[0, 1:], dim=-1)
+    return tokens, output.cross[0, : len(tokens) + 1].numpy(), alignment.numpy()
+
+
+def _pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
+    decoded = tokenizer.decode(ids)
+    return [span.of(decoded.text) for span in decoded.spans]
+
+
+def _save(figure: "plt.Figure", path: Path) -> Path:
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+    return path

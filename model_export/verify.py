@@ -1,0 +1,165 @@
+"""torch against `service.runner`: the agreement that `seal` asks for.
+
+fp32 graphs are compared with the model, int8 graphs with a torch simulation of the same
+scales. Every sentence is decoded alone by torch, then by the serving engine alone, and in a
+crowd of mixed lengths. Tokens must be equal, log-probabilities and both attentions within
+the tolerance; alone and in the crowd, int8 must agree to the last bit.
+
+A rounding that falls the other way in the last bit of a float may swap two tokens that the
+model rates alike: a token may differ only where torch's own margin is below the tolerance,
+and such a sentence is compared up to there.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model_export import draft
+from model_export.decode import pad_sources
+from model_export.evaluate import CAPACITY, UNTUNED
+from model_export.model import Seq2Seq
+from model_export.run import Run
+from model_export.simulate import simulate
+from model_export.subwords import BOS, EOS
+from service.engine import Engine, Job
+from service.runner import Runner
+from service.search import Greedy, Path, Source
+
+TOLERANCE = {"fp32": 1e-3, "int8": 2e-2}
+SENTENCES = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What torch says of a sentence: T tokens, log-probabilities and margins, attentions."""
+
+    tokens: list[int]
+    scores: NDArray[np.float32]
+    margins: NDArray[np.float32]
+    attention: dict[str, NDArray[np.float32]]
+
+
+@dataclass(slots=True)
+class Agreement:
+    """The largest differences seen, and how many sentences were compared."""
+
+    precision: str
+    tolerance: float
+    sentences: int = 0
+    tokens: int = 0
+    different_tokens: int = 0
+    near_ties: int = 0
+    log_probability: float = 0.0
+    attention: dict[str, float] = field(default_factory=dict)
+    crowd: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """True when everything lies within the tolerance."""
+        differences = [self.log_probability, *self.attention.values()]
+        exact = self.crowd == 0.0 if self.precision == "int8" else self.crowd <= self.tolerance
+        return self.different_tokens == 0 and exact and max(differences) <= self.tolerance
+
+
+@torch.inference_mode()
+def reference(model: Seq2Seq, source: Sequence[int], limit: int) -> Reference:
+    """Decode one sentence greedily with torch, ids without `</s>`."""
+    padded, lengths = pad_sources([source])
+    memory = model.encode(padded, lengths)
+    state, token = memory.start, torch.tensor([BOS])
+    tokens: list[int] = []
+    scores, margins, cross, alignment = [], [], [], []
+    while len(tokens) < limit and EOS not in tokens:
+        logits, row, read, state = model.step(token, state, memory)
+        logs = torch.log_softmax(logits[0], dim=-1)
+        best = torch.topk(logs, 2)
+        token = best.indices[:1]
+        tokens.append(int(token))
+        scores.append(float(best.values[0]))
+        margins.append(float(best.values[0] - best.values[1]))
+        cross.append(row[0].numpy())
+        alignment.append(read[0].numpy())
+    rows = {"cross": np.stack(cross), "alignment": np.stack(alignment[1:] + [_end(source)])}
+    return Reference(tokens, np.array(scores, "f"), np.array(margins, "f"), rows)
+
+
+def _end(source: Sequence[int]) -> NDArray[np.float32]:
+    return np.eye(len(source) + 1, dtype=np.float32)[-1]
+
+
+def verify(run: Run, model: Seq2Seq, precision: str) -> Agreement:
+    """Compare the exported graphs of one precision with torch on dev sentences."""
+    compared = model if precision == "fp32" else simulate(model)
+    bundle = draft.open_draft(run, precision, UNTUNED)
+    about = bundle.manifest.model
+    sources = verification_sources(run)
+    limits = [2 * len(source) + 10 for source in sources]
+    runner = Runner(bundle.path, about)
+    delays = {attention.kind: attention.delay for attention in about.attention}
+
+    def jobs() -> list[Job]:
+        return [
+            Job((*s, EOS), Greedy(Source(len(s) + 1, EOS, BOS, delays), limit))
+            for s, limit in zip(sources, limits, strict=True)
+        ]
+
+    engine = Engine(runner, CAPACITY)
+    crowd = [paths[0] for paths in asyncio.run(engine.run(jobs()))]
+    alone = [asyncio.run(engine.run([job]))[0][0] for job in jobs()]
+    engine.close(0.0)
+    found = Agreement(precision, TOLERANCE[precision])
+    for source, limit, one, many in zip(sources, limits, alone, crowd, strict=True):
+        compare(found, reference(compared, source, limit), one)
+        found.crowd = max(found.crowd, distance(one, many))
+    return found
+
+
+def verification_sources(run: Run) -> list[tuple[int, ...]]:
+    """Return dev sentences of all lengths, and one of bytes alone."""
+    source, _ = run.tokenizers()
+    texts = sorted((pair.source for pair in run.dev_pairs()), key=len)
+    chosen = texts[:: max(1, len(texts) // SENTENCES)] + [texts[-1], "▁ 你好 😀"]
+    return [source.encode(text).ids for text in chosen]
+
+
+def compare(found: Agreement, expected: Reference, path: Path) -> None:
+    """Add what differs between torch and the service on one sentence to `found`."""
+    found.sentences += 1
+    same = next(
+        (i for i, (a, b) in enumerate(zip(expected.tokens, path.tokens, strict=False)) if a != b),
+        min(len(expected.tokens), len(path.tokens)),
+    )
+    found.tokens += same
+    if same < max(len(expected.tokens), len(path.tokens)):
+        tie = same < len(expected.tokens) and expected.margins[same] < found.tolerance
+        found.near_ties += tie
+        found.different_tokens += not tie
+    scores = np.abs(expected.scores[:same] - path.scores[:same])
+    found.log_probability = max(found.log_probability, float(scores.max(initial=0.0)))
+    for kind, rows in expected.attention.items():
+        known = same if same == len(expected.tokens) or kind == "cross" else same - 1
+        known = max(0, min(known, len(path.attention[kind])))
+        if not path.finished and kind == "alignment":
+            known = max(0, known - 1)
+        differences = np.abs(rows[:known] - path.attention[kind][:known])
+        found.attention[kind] = max(
+            found.attention.get(kind, 0.0), float(differences.max(initial=0.0))
+        )
+
+
+def distance(one: Path, other: Path) -> float:
+    """Return the largest difference of two paths of the same sentence; infinite if tokens differ."""
+    if one.tokens != other.tokens:
+        return float("inf")
+    parts = [one.scores - other.scores]
+    parts += [one.attention[kind] - other.attention[kind] for kind in one.attention]
+    return max(float(np.abs(part).max(initial=0.0)) for part in parts)
+
+
+def facts(found: Agreement) -> dict[str, object]:
+    """Return an agreement as the manifest states it."""
+    return {**asdict(found), "holds": found.holds}

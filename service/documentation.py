@@ -1,0 +1,94 @@
+"""The OpenAPI document and its page, which loads nothing from anywhere else."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from service import examples
+from service.answers import ErrorAnswer
+from service.schemas import AlignRequest, TranslateRequest
+
+Responses = dict[int | str, dict[str, Any]]
+
+PAGE = "/docs"
+ASSETS = "docs/assets"
+
+DESCRIPTION = """\
+Translations with their attention matrices and word alignments.
+
+Spans are half-open ranges of Unicode code points. Matrices are `(target, source)`. Every answer,
+errors too, carries `X-Request-ID`; every error has the same shape.
+"""
+
+_REASONS = {
+    400: "The body is not JSON in UTF-8.",
+    413: "The body is too large.",
+    415: "The body is not sent as `application/json`.",
+    422: "The request cannot be served as it stands.",
+    500: "The server failed.",
+    503: "The server cannot take the request now; `Retry-After` says when to try again.",
+}
+
+
+def answers(example: object, *refused: int) -> Responses:
+    """What a route answers, and the statuses with which it may refuse."""
+    responses: Responses = {200: {"content": {"application/json": {"example": example}}}}
+    for status in refused:
+        responses[status] = {"model": ErrorAnswer, "description": _REASONS[status]}
+    return responses
+
+
+def body(shape: type[TranslateRequest] | type[AlignRequest], example: object) -> dict[str, Any]:
+    """The body of a route that reads it by hand."""
+    schema = {"$ref": _REFERENCE.format(model=shape.__name__)}
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def add_documentation(app: FastAPI) -> None:
+    """Serve the page, its assets, and a document that knows the bodies."""
+    app.get(PAGE, include_in_schema=False)(_page)
+    assets = StaticFiles(packages=[("fastapi_offline", "static")])
+    app.mount(f"/{ASSETS}", assets, name="assets")
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # as FastAPI's manual has it
+
+
+_REFERENCE = "#/components/schemas/{model}"
+
+
+async def _page() -> Response:
+    """Paths are relative, so that the page also works under a prefix."""
+    return get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title="Interlinea",
+        swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{ASSETS}/favicon.png",
+        swagger_ui_parameters={"validatorUrl": None},  # a public service, asked otherwise
+    )
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    schemas = document["components"]["schemas"]
+    for shape in (TranslateRequest, AlignRequest):
+        schema = shape.model_json_schema(ref_template=_REFERENCE)
+        schemas.update(schema.pop("$defs", {}))
+        schemas[shape.__name__] = schema
+    schemas[ErrorAnswer.__name__]["example"] = examples.REFUSED
+    for parameter in document["paths"]["/align"]["get"]["parameters"]:
+        if parameter["name"] in examples.ALIGN_QUERY:
+            parameter["example"] = examples.ALIGN_QUERY[parameter["name"]]
+    return document

@@ -1,0 +1,124 @@
+"""Answers and refusals as HTTP responses; the one place where an error meets its status."""
+
+import logging
+from collections.abc import Mapping
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import InterlineaError, RequestError, UnknownRoute, WrongMethod
+from service.schemas import invalid_request
+
+log = logging.getLogger("interlinea.http")
+
+
+def answer(content: object, status: int = 200) -> Response:
+    """Plain data, or float64 arrays inside it, as JSON."""
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, status, media_type="application/json")
+
+
+def refusal(error: InterlineaError, request_id: str) -> Response:
+    """The one shape of every failure."""
+    content: dict[str, object] = {
+        "code": error.code,
+        "message": error.message,
+        "request_id": request_id,
+    }
+    if error.detail is not None:
+        content["detail"] = error.detail
+    response = answer({"error": content}, error.status)
+    if error.status == 503:
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def add_refusals(app: FastAPI) -> None:
+    """Let `app` answer every exception with a refusal."""
+    app.add_exception_handler(InterlineaError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_parameters)
+    app.add_exception_handler(HTTPException, _refuse_http)
+
+
+class LastResort:
+    """Middleware that answers what no handler foresaw, and shows nothing of it but in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            if started:
+                raise
+            request_id = _request_id(Request(scope))
+            log.error("request %s failed", request_id, exc_info=error)
+            failure = InterlineaError("something went wrong here; the log says what")
+            await refusal(failure, request_id)(scope, receive, send)
+
+
+def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InterlineaError)
+    request_id = _request_id(request)
+    if error.status == 500:
+        log.error("request %s failed: %s", request_id, error.message, exc_info=error)
+    return refusal(error, request_id)
+
+
+def _refuse_parameters(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return _refuse(request, invalid_request(error.errors(), ("query",)))
+
+
+def _refuse_http(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses."""
+    assert isinstance(error, HTTPException)
+    headers: Mapping[str, str] = error.headers or {}
+    found: InterlineaError
+    if error.status_code == 404:
+        found = UnknownRoute("there is no such path; see /docs")
+    elif error.status_code == 405:
+        allowed = _methods(request)
+        found = WrongMethod(
+            f"{request.method} is not for this path", {"allowed": allowed} if allowed else None
+        )
+        headers = {"Allow": ", ".join(allowed)} if allowed else headers
+    else:
+        found = RequestError(error.detail)
+        found.status = error.status_code
+    response = _refuse(request, found)
+    response.headers.update(headers)
+    return response
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that some route has for this path."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
+
+
+def _request_id(request: Request) -> str:
+    request_id: str = request.state.request_id
+    return request_id

@@ -1,0 +1,82 @@
+"""A toy bundle, trained, exported, verified and sealed once a test session by the real chain."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from model_export import __main__ as commands
+from model_export.corpus import Ragged
+from model_export.run import Run, save_ragged
+from service.alignment import membership
+from service.bundle import Bundle, open_bundle
+from service.engine import Capacity
+from service.translator import Translator
+from service.words import words
+
+from tests import toy
+
+CAPACITY = Capacity(workers=2, slots=16, batch_tokens=512, queue=1000)
+
+
+@pytest.fixture(scope="session")
+def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Train the toy model and export, verify and measure it."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("toy")
+    toy.write(folder)
+    recipe = folder / "toy.toml"
+    recipe.write_text(toy.RECIPE, encoding="utf-8")
+    places = {"data": folder, "runs": folder / "runs"}
+    commands.subwords(recipe, **places)
+    run = commands.open_run(recipe, folder, folder / "runs")
+    save_ragged(run.path("links.npz"), links=toy_links(run))
+    commands.train(recipe, **places)
+    commands.export(recipe, **places)
+    commands.verify(recipe, **places)
+    commands.evaluate(recipe, **places)
+    commands.seal(recipe, **places, out=folder / "bundles")
+    return run
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(toy_run: Run) -> Bundle:
+    """The sealed toy bundle."""
+    return open_bundle(toy_run.data / "bundles" / "toy")
+
+
+@pytest.fixture
+def translator(toy_bundle: Bundle) -> Iterator[Translator]:
+    """A translator of the toy bundle, stopped after the test."""
+    made = Translator(toy_bundle, CAPACITY)
+    yield made
+    made.close(1.0)
+
+
+def toy_links(run: Run) -> Ragged:
+    """Return the known word links of the toy corpus, spread over pieces."""
+    tokenizers = run.tokenizers()
+    rows = []
+    for pair in commands.corpus.training_pairs(run.data, run.recipe.corpus):
+        shares = []
+        for text, tokenizer in zip((pair.source, pair.target), tokenizers, strict=True):
+            spans = tokenizer.encode(text).spans
+            shares.append(membership(spans, words(text, "uax29"))[:-1, :-1])
+        linked = shares[1] @ word_links(pair.source, pair.target) @ shares[0].T
+        rows.append([s << 16 | t for t, row in enumerate(linked) for s, w in enumerate(row) if w])
+    return Ragged.of(rows)
+
+
+def word_links(source: str, target: str) -> list[list[float]]:
+    """Return (target words, source words): one where the toy dictionary has the pair."""
+    known = {**toy.NOUNS, **toy.ADJECTIVES, **toy.VERBS, "the": "le", ".": "."}
+    left = [span.of(source).lower() for span in words(source, "uax29")]
+    right = [span.of(target).lower() for span in words(target, "uax29")]
+    seen: dict[str, int] = {}
+    table = [[0.0] * len(left) for _ in right]
+    for t, word in enumerate(right):
+        places = [s for s, english in enumerate(left) if known[english] == word]
+        nth = seen.get(word, 0)
+        seen[word] = nth + 1
+        table[t][places[min(nth, len(places) - 1)]] = 1.0
+    return table

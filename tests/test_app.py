@@ -1,0 +1,385 @@
+"""The HTTP face, over a catalog that gives canned answers."""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Iterator, MutableMapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from service import examples
+from service.alignment import Link
+from service.answers import (
+    AlignAnswer,
+    ErrorAnswer,
+    HealthAnswer,
+    LanguageAnswer,
+    ModelAnswer,
+    TranslateAnswer,
+)
+from service.app import create_app
+from service.bundle import Manifest
+from service.catalog import Catalog, Language
+from service.errors import QueueFull, StepFailed, UnknownPair
+from service.segmentation import Span
+from service.settings import Settings
+from service.translation import (
+    Alignment,
+    Hypothesis,
+    Matrix,
+    Side,
+    Token,
+    TranslatedSentence,
+    Translation,
+    Word,
+)
+from service.translator import Options, Pair, Translator
+
+MATRIX: Matrix = np.array([[0.93123456, 0.06876544], [0.0, 1.0]], np.float32)
+LINKS = (Link(0, 0, 0.97123),)
+
+
+def side(text: str, score: float | None) -> Side:
+    span, end = Span(0, len(text)), Span(len(text), len(text))
+    tokens = (Token(text, span, None, score), Token("", end, "</s>", score))
+    return Side(text, span, tokens, (Word(text, span),))
+
+
+def translation(text: str, options: Options) -> Translation:
+    attention = None if options.attention == "none" else MATRIX
+    best = Hypothesis(side("Merci", -0.25), attention, LINKS, -0.3101234, "stop")
+    others = (dataclasses.replace(best, score=-0.5),) * (options.n_best - 1)
+    sentence = TranslatedSentence(side(text, None), best, others)
+    return Translation("Merci", -0.3101234, (sentence,) if text.strip() else ())
+
+
+class FakeManifest:
+    name = "en-fr"
+    version = "1.2.3"
+
+    def summary(self) -> dict[str, object]:
+        return examples.MODELS[0]
+
+
+class FakeTranslator:
+    """Answers at once; "wait" waits until it is cancelled, "crash" and "fail" do so."""
+
+    def __init__(self) -> None:
+        self.manifest = cast(Manifest, FakeManifest())
+        self.options: list[Options] = []
+        self.pairs: list[Pair] = []
+        self.started = asyncio.Event()
+        self.cancelled = False
+
+    async def translate(self, texts: Sequence[str], options: Options) -> list[Translation]:
+        self.options.append(options)
+        match texts[0]:
+            case "wait":
+                await self._wait()
+            case "crash":
+                raise ZeroDivisionError("the secret")
+            case "fail":
+                raise StepFailed("the step failed")
+            case "full":
+                raise QueueFull("the queue is full", {"limit": 1})
+            case "drop":
+                raise asyncio.CancelledError
+        return [translation(text, options) for text in texts]
+
+    async def align(self, pairs: Sequence[Pair], options: Options) -> list[Alignment]:
+        self.options.append(options)
+        self.pairs.extend(pairs)
+        if pairs[0].source == "wait":
+            await self._wait()
+        sides = side("Thanks", None), side("Merci", -0.25)
+        return [Alignment(*sides, MATRIX, LINKS, "0-0", -0.25) for _ in pairs]
+
+    async def _wait(self) -> None:
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+class FakeCatalog:
+    def __init__(self) -> None:
+        self.translator = FakeTranslator()
+        self.is_ready = True
+        self.grace: float | None = None
+
+    def choose(self, source: str | None, target: str | None) -> Translator:
+        if source not in (None, "en") or target not in (None, "fr"):
+            raise UnknownPair(f"no model for {source}-{target}", {"pairs": [["en", "fr"]]})
+        return cast(Translator, self.translator)
+
+    def translators(self) -> Sequence[Translator]:
+        return [cast(Translator, self.translator)]
+
+    def languages(self) -> list[Language]:
+        return [Language("en", "English", ("fr",))]
+
+    def ready(self) -> bool:
+        return self.is_ready
+
+    def close(self, grace_seconds: float) -> None:
+        self.grace = grace_seconds
+
+
+@pytest.fixture
+def catalog() -> FakeCatalog:
+    return FakeCatalog()
+
+
+@pytest.fixture
+def client(catalog: FakeCatalog) -> Iterator[TestClient]:
+    settings = Settings(max_body_bytes=4096, max_texts=4, max_characters=500, max_beam=4)
+    with TestClient(create_app(settings, lambda _: cast(Catalog, catalog))) as client:
+        yield client
+
+
+def refused(response: Any, status: int, code: str) -> dict[str, Any]:
+    """Check that an answer is a refusal of this kind, and return its detail."""
+    assert response.status_code == status, response.text
+    error = ErrorAnswer.model_validate(response.json()).error
+    assert error.code == code
+    assert error.request_id == response.headers["X-Request-ID"]
+    return error.detail or {}
+
+
+def test_a_text_is_translated(client: TestClient, catalog: FakeCatalog) -> None:
+    response = client.post("/translate", json={"text": "Thanks"})
+    assert response.status_code == 200
+    answer = response.json()
+    TranslateAnswer.model_validate(answer)
+    assert answer["model"] == {"name": "en-fr", "version": "1.2.3"}
+    (sentence,) = answer["translations"][0]["sentences"]
+    assert sentence["attention"] == [[0.9312, 0.0688], [0.0, 1.0]]
+    assert "0.9312," in response.text
+    assert sentence["alignment"] == [{"source": 0, "target": 0, "score": 0.9712}]
+    assert sentence["score"] == answer["translations"][0]["score"] == -0.3101
+    assert sentence["alternatives"] == []
+    assert catalog.translator.options == [Options()]
+
+
+def test_options_reach_the_translator(client: TestClient, catalog: FakeCatalog) -> None:
+    asked = {
+        "text": ["Thanks", " "],
+        "source": "en",
+        "target": "fr",
+        "beam_size": 4,
+        "n_best": 3,
+        "attention": "none",
+        "unit": "word",
+        "split_sentences": False,
+        "max_length": 7,
+    }
+    answer = client.post("/translate", json=asked).json()
+    assert catalog.translator.options == [Options(4, 3, "none", "word", False, 7)]
+    first, second = answer["translations"]
+    assert first["sentences"][0]["attention"] is None
+    assert len(first["sentences"][0]["alternatives"]) == 2
+    assert second["sentences"] == []
+
+
+def test_pairs_are_aligned(client: TestClient, catalog: FakeCatalog) -> None:
+    pairs: list[dict[str, object]] = [
+        {"source_text": "Thanks", "target_text": "Merci"},
+        {"source_text": ["Good", "day"], "target_text": ["Bonjour"]},
+        {"source_text": "Thanks", "target_text": None},
+        {"source_text": "Thanks"},
+    ]
+    response = client.post("/align", json={"pairs": pairs})
+    answer = AlignAnswer.model_validate(response.json())
+    assert [alignment.pharaoh for alignment in answer.alignments] == ["0-0"] * 4
+    assert catalog.translator.options == [Options(attention="alignment")]
+    assert catalog.translator.pairs == [
+        Pair("Thanks", "Merci"),
+        Pair(("Good", "day"), ("Bonjour",)),
+        Pair("Thanks", None),
+        Pair("Thanks", None),
+    ]
+
+
+def test_one_pair_is_fetched(client: TestClient, catalog: FakeCatalog) -> None:
+    query = {"source_text": "Thänks", "source": "en", "unit": "word", "attention": "cross"}
+    answer = AlignAnswer.model_validate(client.get("/align", params=query).json())
+    assert len(answer.alignments) == 1
+    assert catalog.translator.pairs == [Pair("Thänks", None)]
+    assert catalog.translator.options == [Options(attention="cross", unit="word")]
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "status"),
+    [
+        ("", "invalid_request", 422),
+        ("source_text=a&unit=line", "invalid_request", 422),
+        ("source_text=a&sauce=en", "invalid_request", 422),
+        ("source_text=a&source_text=b", "invalid_request", 422),
+        ("source_text=%ED%A0%80", "invalid_encoding", 400),
+        ("source_text=a&source=xx", "unknown_pair", 422),
+        ("source_text=" + "a" * 501, "text_too_long", 422),
+    ],
+)
+def test_bad_queries_are_refused(client: TestClient, query: str, code: str, status: int) -> None:
+    refused(client.get(f"/align?{query}"), status, code)
+
+
+def test_examples_work_as_they_stand(client: TestClient) -> None:
+    assert client.post("/translate", json=examples.TRANSLATE).status_code == 200
+    assert client.post("/align", json=examples.ALIGN).status_code == 200
+    assert client.get("/align", params=examples.ALIGN_QUERY).status_code == 200
+
+
+def test_lists(client: TestClient, catalog: FakeCatalog) -> None:
+    for model in client.get("/models").json():
+        ModelAnswer.model_validate(model)
+    (language,) = client.get("/languages").json()
+    LanguageAnswer.model_validate(language)
+    assert language == {"code": "en", "name": "English", "targets": ["fr"]}
+
+
+def test_health(client: TestClient, catalog: FakeCatalog) -> None:
+    for path, status in (("/health/live", "live"), ("/health/ready", "ready")):
+        response = client.get(path)
+        assert response.status_code == 200
+        assert HealthAnswer.model_validate(response.json()).status == status
+    catalog.is_ready = False
+    assert client.get("/health/live").status_code == 200
+    response = client.get("/health/ready")
+    refused(response, 503, "unavailable")
+    assert response.headers["Retry-After"] == "1"
+
+
+def test_the_root_leads_to_the_docs(client: TestClient) -> None:
+    response = client.get("/", follow_redirects=False)
+    assert response.is_redirect
+    assert response.headers["Location"] == "/docs"
+    assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "status"),
+    [
+        (b"", "malformed_body", 400),
+        (b"{", "malformed_body", 400),
+        (b'{"text": NaN}', "malformed_body", 400),
+        (b'{"text": "a", "text": "b"}', "malformed_body", 400),
+        (b'{"text":' + b"[" * 2000, "malformed_body", 400),
+        (b'{"text": "\xff"}', "invalid_encoding", 400),
+        (b'{"text": "\\ud800"}', "invalid_encoding", 400),
+        (b'{"\\udfff": "a"}', "invalid_encoding", 400),
+        (b"[]", "invalid_request", 422),
+        (b'{"text": 5}', "invalid_request", 422),
+        (b'{"text": []}', "invalid_request", 422),
+        (b'{"text": "a", "beam_size": "1"}', "invalid_request", 422),
+        (b'{"text": "a", "beam_size": 1e999}', "invalid_request", 422),
+        (b'{"text": "a", "max_length": 1' + b"0" * 40 + b"}", "invalid_request", 422),
+        (b'{"text": "a", "beam_size": 1' + b"0" * 40 + b"}", "invalid_beam", 422),
+        (b'{"text": "a", "n_best": 2}', "invalid_beam", 422),
+        (b'{"text": ["a", "a", "a", "a", "a"]}', "too_many_texts", 422),
+        (b'{"text": "' + b"a" * 501 + b'"}', "text_too_long", 422),
+        (b'{"text": "a", "source": "xx"}', "unknown_pair", 422),
+        (b'{"text": "' + b"a" * 4096 + b'"}', "body_too_large", 413),
+        (b'{"text": "full"}', "queue_full", 503),
+        (b'{"text": "drop"}', "unavailable", 503),
+        (b'{"text": "fail"}', "step_failed", 500),
+        (b'{"text": "crash"}', "internal_error", 500),
+    ],
+)
+def test_every_failure_has_one_shape(
+    client: TestClient, body: bytes, code: str, status: int
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = client.post("/translate", content=body, headers=headers)
+    refused(response, status, code)
+    assert ("Retry-After" in response.headers) == (status == 503)
+
+
+def test_a_chunked_body_is_counted_while_it_is_read(client: TestClient) -> None:
+    chunks = iter([b" " * 1024] * 100)
+    headers = {"Content-Type": "application/json"}
+    response = client.post("/translate", content=chunks, headers=headers)
+    assert refused(response, 413, "body_too_large") == {"limit": 4096}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ],
+)
+def test_only_plain_json_is_read(client: TestClient, headers: dict[str, str]) -> None:
+    response = client.post("/align", content=b"{}", headers=headers)
+    refused(response, 415, "unsupported_media_type")
+
+
+def test_an_unknown_field_is_named(client: TestClient) -> None:
+    response = client.post("/translate", json={"text": "a", "beam": 3})
+    detail = refused(response, 422, "invalid_request")
+    assert detail == {"errors": [{"field": "beam", "message": "unknown field"}]}
+
+
+def test_large_answers_are_compressed_where_asked(client: TestClient) -> None:
+    texts = ["Thanks"] * 4
+    packed = client.post("/translate", json={"text": texts}, headers={"Accept-Encoding": "gzip"})
+    plain = client.post("/translate", json={"text": texts}, headers={"Accept-Encoding": "identity"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert packed.json() == plain.json()
+    assert "X-Request-ID" in packed.headers
+
+
+def test_the_catalog_is_closed_at_the_end(catalog: FakeCatalog) -> None:
+    settings = Settings(grace_seconds=3.5)
+    with TestClient(create_app(settings, lambda _: cast(Catalog, catalog))):
+        assert catalog.grace is None
+    assert catalog.grace == 3.5
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "body"),
+    [
+        ("POST", "/translate", b"", {"text": "wait"}),
+        ("POST", "/align", b"", {"pairs": [{"source_text": "wait"}]}),
+        ("GET", "/align", b"source_text=wait", None),
+    ],
+)
+def test_a_client_that_leaves_cancels_its_work(
+    method: str, path: str, query: bytes, body: object
+) -> None:
+    sent: list[Any] = []
+
+    async def visit() -> bool:
+        catalog = FakeCatalog()
+        app = create_app(Settings(), lambda _: cast(Catalog, catalog))
+        inbox: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        inbox.put_nowait({"type": "http.request", "body": json.dumps(body).encode()})
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": query,
+            "headers": [(b"content-type", b"application/json")],
+        }
+        async with app.router.lifespan_context(app):
+            served = asyncio.create_task(app(scope, inbox.get, send))
+            await asyncio.wait_for(catalog.translator.started.wait(), 5)
+            assert not served.done()
+            inbox.put_nowait({"type": "http.disconnect"})
+            await asyncio.wait_for(served, 5)
+            return catalog.translator.cancelled
+
+    assert asyncio.run(visit())
+    assert sent[0]["status"] == 499  # which nobody is there to read

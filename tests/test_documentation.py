@@ -1,0 +1,76 @@
+"""The documents: complete, and served without a word to anybody else."""
+
+import re
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+from starlette.testclient import TestClient
+
+from service import examples
+from service.app import create_app
+from service.settings import Settings
+
+ROUTES = {
+    "/translate": {"post"},
+    "/align": {"get", "post"},
+    "/models": {"get"},
+    "/languages": {"get"},
+    "/health/live": {"get"},
+    "/health/ready": {"get"},
+}
+
+
+@pytest.fixture(scope="module")
+def client() -> TestClient:
+    return TestClient(create_app(Settings()))
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> Any:
+    return client.get("/openapi.json").json()
+
+
+def references(value: Any) -> set[str]:
+    """Every `$ref` inside."""
+    if isinstance(value, dict):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*map(references, value.values()))
+    return set().union(*map(references, value)) if isinstance(value, list) else set()
+
+
+def test_the_page_needs_nobody_else(client: TestClient) -> None:
+    page = client.get("/docs").text
+    assert "//" not in re.sub(r"^\s*//.*|<!--.*?-->", "", page, flags=re.MULTILINE)
+    assert '"validatorUrl": null' in page
+    linked = re.findall(r"""(?:href|src|url)[=:]\s*["']([^"']+)["']""", page)
+    assert len(linked) == 4
+    for link in linked:
+        assert client.get(urljoin("/docs", link)).status_code == 200
+
+
+def test_every_route_is_in_the_document(document: Any) -> None:
+    assert {path: set(methods) for path, methods in document["paths"].items()} == ROUTES
+
+
+def test_every_reference_leads_somewhere(document: Any) -> None:
+    names = {reference.removeprefix("#/components/schemas/") for reference in references(document)}
+    assert names == set(document["components"]["schemas"])
+
+
+def test_bodies_have_examples_in_the_order_of_their_fields(document: Any) -> None:
+    for path, example in (("/translate", examples.TRANSLATE), ("/align", examples.ALIGN)):
+        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        assert list(body["example"].items()) == list(example.items())
+    parameters = document["paths"]["/align"]["get"]["parameters"]
+    given = {one["name"]: one["example"] for one in parameters if "example" in one}
+    assert given == examples.ALIGN_QUERY
+
+
+def test_refusals_have_our_shape_only(document: Any) -> None:
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for status, answer in operation["responses"].items():
+                schema = answer["content"]["application/json"]["schema"]
+                if status != "200":
+                    assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}

@@ -1,0 +1,227 @@
+"""Engine: joins and leaves, cancellation, failure and shutdown, with a stand-in for the model."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pytest
+from service.engine import Capacity, Engine, Job
+from service.errors import InterlineaError, QueueFull, ShuttingDown, StepFailed
+from service.runner import Encoded, Runner, Stepped
+from service.search import Beam, Greedy, Search, Source
+
+EOS, BOS, PIECES = 0, 1, 8
+
+
+class CountingRunner(Runner):
+    """Says the numbers of the source in turn, then `</s>`; can be held, and can fail."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.stepping = threading.Event()
+        self.fail_encode = False
+        self.fail_step = False
+        self.poison: int | None = None
+        self.batches: list[int] = []
+
+    def width(self, length: int) -> int:
+        return -(-length // 4) * 4
+
+    def encode(self, sources: Sequence[Sequence[int]]) -> list[Encoded]:
+        if self.fail_encode:
+            self.fail_encode = False
+            raise StepFailed("encoding failed")
+        made = []
+        for source in sources:
+            memory = np.zeros((self.width(len(source)), 1), np.float32)
+            memory[: len(source), 0] = source
+            made.append(Encoded({"memory": memory}, {"state": np.zeros(1, np.float32)}))
+        return made
+
+    def step(
+        self,
+        tokens: Sequence[int],
+        memory: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> Stepped:
+        self.stepping.set()
+        assert self.gate.wait(10)
+        if self.fail_step:
+            self.fail_step = False
+            raise RuntimeError("out of luck")
+        self.batches.append(len(tokens))
+        source, at = memory["memory"][:, :, 0], state["state"][:, 0].astype(int)
+        rows = np.arange(len(at))
+        logits = np.full((len(at), PIECES), -5, np.float32)
+        logits[rows, source[rows, at].astype(int)] = 5
+        if self.poison is not None:
+            logits[source[:, 0] == self.poison] = np.nan
+        cross = np.eye(source.shape[1], dtype=np.float32)[at]
+        return Stepped(logits, {"cross": cross}, {"state": state["state"] + 1})
+
+
+@pytest.fixture
+def runner() -> CountingRunner:
+    return CountingRunner()
+
+
+@pytest.fixture
+def engine(runner: CountingRunner) -> Iterator[Engine]:
+    made = Engine(runner, Capacity(workers=1, slots=4, batch_tokens=64, queue=6))
+    yield made
+    runner.gate.set()
+    made.close(2.0)
+
+
+def job(*numbers: int, beams: int = 1) -> Job:
+    source = (*numbers, EOS)
+    about = Source(len(source), EOS, BOS, {"cross": 0})
+    search: Search = Greedy(about, 50) if beams == 1 else Beam(about, 50, beams, 1)
+    return Job(source, search)
+
+
+def run(engine: Engine, *jobs: Job) -> list[tuple[int, ...]]:
+    return [paths[0].tokens for paths in asyncio.run(engine.run(jobs))]
+
+
+def test_every_job_gets_its_own_answer(engine: Engine) -> None:
+    jobs = [job(2, 3), job(4), job(5, 6, 7, 2, 3), job(3, beams=2), job(2, 2)]
+    assert run(engine, *jobs) == [(2, 3, 0), (4, 0), (5, 6, 7, 2, 3, 0), (3, 0), (2, 2, 0)]
+    assert engine.pending == 0
+
+
+def test_sentences_join_and_leave_between_steps(engine: Engine, runner: CountingRunner) -> None:
+    run(engine, job(2, 3, 4, 5, 6, 7), job(2), job(3), job(4), job(5), job(6))
+    assert max(runner.batches) == 4
+    assert sum(runner.batches) == 7 + 5 * 2  # a row is run only while it has something to say
+    assert len(runner.batches) < 10
+
+
+async def wait_for(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, 5)
+
+
+def test_a_cancelled_job_leaves_within_one_step(engine: Engine, runner: CountingRunner) -> None:
+    async def scenario() -> None:
+        runner.gate.clear()
+        task = asyncio.create_task(engine.run([job(*[2] * 40)]))
+        await wait_for(runner.stepping)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert engine.pending == 0
+        runner.gate.set()
+        assert [p[0].tokens for p in await engine.run([job(3)])] == [(3, 0)]
+
+    asyncio.run(scenario())
+    assert sum(runner.batches) <= 1 + 2  # the step that was under way, then the second job
+
+
+def test_a_job_cancelled_in_the_queue_never_runs(engine: Engine, runner: CountingRunner) -> None:
+    async def scenario() -> None:
+        runner.gate.clear()
+        first = asyncio.create_task(engine.run([job(2, beams=4)]))
+        await wait_for(runner.stepping)
+        second = asyncio.create_task(engine.run([job(*[3] * 30)]))
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        runner.gate.set()
+        assert (await first)[0][0].tokens == (2, 0)
+
+    asyncio.run(scenario())
+    assert len(runner.batches) == 2
+
+
+def test_a_failed_step_fails_its_own_jobs_and_the_loop_lives(
+    engine: Engine, runner: CountingRunner
+) -> None:
+    runner.fail_step = True
+    with pytest.raises(StepFailed):
+        run(engine, job(2), job(3))
+    assert run(engine, job(4)) == [(4, 0)]
+    assert engine.pending == 0
+
+
+def test_a_failed_encoding_fails_only_those_that_join(
+    engine: Engine, runner: CountingRunner
+) -> None:
+    async def scenario() -> None:
+        runner.gate.clear()
+        first = asyncio.create_task(engine.run([job(2, 3, 4)]))
+        await wait_for(runner.stepping)
+        runner.fail_encode = True
+        second = asyncio.create_task(engine.run([job(5), job(6)]))
+        await asyncio.sleep(0)
+        runner.gate.set()
+        with pytest.raises(StepFailed):
+            await second
+        assert (await first)[0][0].tokens == (2, 3, 4, 0)
+        assert (await engine.run([job(7)]))[0][0].tokens == (7, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_number_that_is_not_finite_fails_its_sentence_alone(
+    engine: Engine, runner: CountingRunner
+) -> None:
+    runner.poison = 5
+
+    async def scenario() -> list[object]:
+        made = await asyncio.gather(
+            engine.run([job(2, 3)]), engine.run([job(5, 3)]), return_exceptions=True
+        )
+        return list(made)
+
+    good, bad = asyncio.run(scenario())
+    assert isinstance(bad, StepFailed)
+    assert isinstance(good, list)
+    assert good[0][0].tokens == (2, 3, 0)
+
+
+def test_a_full_queue_refuses_all_jobs_of_a_request_before_any_starts(
+    engine: Engine, runner: CountingRunner
+) -> None:
+    async def scenario() -> None:
+        runner.gate.clear()
+        first = asyncio.create_task(engine.run([job(2) for _ in range(4)]))
+        await wait_for(runner.stepping)
+        with pytest.raises(QueueFull) as refusal:
+            await engine.run([job(3) for _ in range(3)])
+        assert refusal.value.detail == {"waiting": 4, "limit": 6}
+        assert engine.pending == 4
+        runner.gate.set()
+        await first
+
+    asyncio.run(scenario())
+
+
+def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(engine: Engine) -> None:
+    assert run(engine, *[job(2) for _ in range(9)]) == [(2, 0)] * 9
+
+
+def test_closing_finishes_what_is_on_board_and_refuses_the_rest(runner: CountingRunner) -> None:
+    engine = Engine(runner, Capacity(workers=2, slots=4, batch_tokens=64, queue=6))
+    assert run(engine, job(2), job(3, 4)) == [(2, 0), (3, 4, 0)]
+    engine.close(1.0)
+    with pytest.raises(ShuttingDown):
+        run(engine, job(2))
+
+
+def test_after_the_grace_period_nobody_waits_forever(runner: CountingRunner) -> None:
+    engine = Engine(runner, Capacity(workers=1, slots=1, batch_tokens=64, queue=6))
+
+    async def scenario() -> list[object]:
+        runner.gate.clear()
+        tasks = [asyncio.create_task(engine.run([job(*[2] * 30)])) for _ in range(3)]
+        await wait_for(runner.stepping)
+        closing = asyncio.create_task(asyncio.to_thread(engine.close, 0.05))
+        await asyncio.sleep(0.2)
+        runner.gate.set()
+        await closing
+        return list(await asyncio.gather(*tasks, return_exceptions=True))
+
+    for answer in asyncio.run(scenario()):
+        assert isinstance(answer, InterlineaError)

@@ -1,0 +1,152 @@
+"""Search: greedy, beam and forced decoding against a plain reference over a toy distribution."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from service.search import Beam, Forced, Greedy, Outputs, Path, Search, Source
+
+EOS, BOS, PIECES = 0, 1, 6
+SOURCE = Source(length=3, eos=EOS, bos=BOS, delays={"cross": 0, "alignment": 1})
+
+
+def logits(history: tuple[int, ...]) -> np.ndarray:
+    """A distribution that depends on all that was read."""
+    rng = np.random.default_rng([len(history), *history])
+    row = rng.normal(0, 2, PIECES).astype(np.float32)
+    row[BOS] = -30
+    row[EOS] += 0.7 * len(history) - 2.5
+    return row
+
+
+def attention(history: tuple[int, ...], kind: str) -> np.ndarray:
+    """Rows that name their history, so that a swap shows; padded by one column."""
+    rng = np.random.default_rng([9, kind == "cross", *history])
+    row = rng.random(4).astype(np.float32)
+    row[3] = 0
+    return row / row.sum()
+
+
+def drive(search: Search, first_row: int = 2) -> list[Path]:
+    """Run a search on rows `first_row` on, as the engine would."""
+    rows = list(range(first_row, first_row + search.beams))
+    total = first_row + search.beams + 1
+    histories: list[tuple[int, ...]] = [()] * total
+    for _ in range(100):
+        for row, token in zip(rows, search.tokens, strict=True):
+            histories[row] = (*histories[row], token)
+        outputs = Outputs.of(
+            np.stack([logits(history) for history in histories]),
+            {
+                kind: np.stack([attention(history, kind) for history in histories])
+                for kind in ("cross", "alignment")
+            },
+        )
+        parents = search.advance(outputs, rows)
+        if search.paths is not None:
+            return search.paths
+        before = list(histories)
+        for row, parent in zip(rows, rows if parents is None else parents, strict=True):
+            histories[row] = before[parent]
+    raise AssertionError("the search does not end")
+
+
+def log_probability(tokens: tuple[int, ...]) -> list[float]:
+    scores = []
+    for at, token in enumerate(tokens):
+        row = logits((BOS, *tokens[:at])).astype(np.float64)
+        scores.append(float(row[token] - np.log(np.exp(row).sum())))
+    return scores
+
+
+def check_path(path: Path) -> None:
+    """Scores and attention of a path are those of its own history."""
+    assert path.scores == pytest.approx(log_probability(path.tokens), abs=1e-5)
+    length = len(path.tokens)
+    for at in range(length):
+        cross = attention((BOS, *path.tokens[:at]), "cross")[:3]
+        assert path.attention["cross"][at] == pytest.approx(cross)
+        if path.tokens[at] == EOS:
+            assert path.attention["alignment"][at].tolist() == [0, 0, 1]
+        else:
+            read = attention((BOS, *path.tokens[: at + 1]), "alignment")[:3]
+            assert path.attention["alignment"][at] == pytest.approx(read)
+
+
+def plain_beam(size: int, limit: int) -> list[tuple[tuple[int, ...], float]]:
+    """The same search written as plainly as can be, on whole histories."""
+    beams: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
+    finished: list[tuple[tuple[int, ...], float]] = []
+    for _ in range(limit):
+        extended = [
+            ((*tokens, token), total + log_probability((*tokens, token))[-1])
+            for tokens, total in beams
+            for token in range(PIECES)
+        ]
+        extended.sort(key=lambda item: -item[1])
+        beams = []
+        for rank, (tokens, total) in enumerate(extended[: 2 * size]):
+            if tokens[-1] == EOS:
+                if rank < size:
+                    finished.append((tokens, total / len(tokens)))
+            elif len(beams) < size:
+                beams.append((tokens, total))
+        if len(finished) >= size or not beams:
+            break
+    if not finished:
+        finished = [(tokens, total / len(tokens)) for tokens, total in beams]
+    return sorted(finished, key=lambda item: -item[1])
+
+
+def test_greedy_takes_the_best_token_until_the_end() -> None:
+    (path,) = drive(Greedy(SOURCE, limit=20))
+    assert path.finished
+    for at, token in enumerate(path.tokens):
+        assert token == int(logits((BOS, *path.tokens[:at])).argmax())
+    check_path(path)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_cut_hypothesis_has_every_attention_row(limit: int) -> None:
+    for search in (Greedy(SOURCE, limit), Beam(SOURCE, limit, 3, 1)):
+        path = drive(search)[0]
+        assert len(path.tokens) <= limit
+        check_path(path)
+
+
+def test_beam_of_one_is_greedy() -> None:
+    (greedy,) = drive(Greedy(SOURCE, limit=12))
+    (beam,) = drive(Beam(SOURCE, 12, 1, 1))
+    assert greedy.tokens == beam.tokens
+    assert greedy.score == pytest.approx(beam.score, abs=1e-5)
+
+
+@pytest.mark.parametrize(("size", "limit"), list(itertools.product((2, 3, 4), (2, 4, 12))))
+def test_beam_is_the_plain_search(size: int, limit: int) -> None:
+    paths = drive(Beam(SOURCE, limit, size, size))
+    expected = plain_beam(size, limit)[:size]
+    assert [path.tokens for path in paths] == [tokens for tokens, _ in expected]
+    assert [path.score for path in paths] == pytest.approx([s for _, s in expected], abs=1e-5)
+    for path in paths:
+        check_path(path)
+
+
+def test_hypotheses_are_ranked_by_the_score_returned_and_n_best_bounds_them() -> None:
+    paths = drive(Beam(SOURCE, 12, 4, 2))
+    assert len(paths) == 2
+    assert paths[0].score >= paths[1].score
+
+
+def test_forced_scores_the_given_target() -> None:
+    (path,) = drive(Forced(SOURCE, [3, 4, 2]))
+    assert path.tokens == (3, 4, 2, EOS)
+    assert path.finished
+    check_path(path)
+
+
+def test_normalizers_are_the_log_sum_exp() -> None:
+    rows = np.stack([logits((BOS, n)) for n in range(5)])
+    outputs = Outputs.of(rows, {})
+    expected = [math.log(sum(math.exp(float(v)) for v in row)) for row in rows]
+    assert outputs.normalizers.tolist() == pytest.approx(expected, abs=1e-5)

@@ -1,0 +1,92 @@
+"""Settings: defaults, the environment, and readable complaints."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.settings import PREFIX, InvalidSettings, Settings, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+
+
+def test_defaults() -> None:
+    assert read_settings().model_dump() == {
+        "host": "127.0.0.1",
+        "port": 8000,
+        "bundles": None,
+        "workers": 0,
+        "slots": 64,
+        "batch_tokens": 2048,
+        "queue_sentences": 1024,
+        "max_body_bytes": 1_048_576,
+        "max_texts": 256,
+        "max_beam": 8,
+        "max_characters": 100_000,
+        "grace_seconds": 10.0,
+        "log_level": "info",
+        "gzip_bytes": 1024,
+    }
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("INTERLINEA_PORT", "9000")
+    monkeypatch.setenv("INTERLINEA_BUNDLES", str(tmp_path))
+    monkeypatch.setenv("INTERLINEA_LOG_LEVEL", "WARNING")
+    monkeypatch.setenv("INTERLINEA_SLOTS", "")
+    monkeypatch.setenv("INTERLINEA_UNHEARD_OF", "1")
+    settings = read_settings()
+    assert (settings.port, settings.bundles, settings.log_level) == (9000, tmp_path, "warning")
+    assert settings.slots == 64
+
+
+def test_an_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERLINEA_PORT", "not a port")
+    settings = read_settings("0.0.0.0", 0)
+    assert (settings.host, settings.port) == ("0.0.0.0", 0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "65536"),
+        ("BUNDLES", "no/such/folder"),
+        ("WORKERS", "-1"),
+        ("SLOTS", "0"),
+        ("GRACE_SECONDS", "nan"),
+        ("GRACE_SECONDS", "inf"),
+        ("LOG_LEVEL", "loud"),
+        ("MAX_BEAM", "1.5"),
+    ],
+)
+def test_a_bad_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(PREFIX + variable, value)
+    with pytest.raises(InvalidSettings) as caught:
+        read_settings()
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"INTERLINEA_{variable}: ")
+    assert "\n" not in problem
+
+
+def test_all_bad_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERLINEA_SLOTS", "many")
+    monkeypatch.setenv("INTERLINEA_MAX_BEAM", "0")
+    with pytest.raises(InvalidSettings) as caught:
+        read_settings()
+    assert len(caught.value.problems) == 2
+
+
+def test_settings_stay_as_they_are() -> None:
+    with pytest.raises(ValidationError):
+        setattr(Settings(), "port", 1)  # noqa: B010 - the type checker would see an assignment
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Settings.model_fields.values())

@@ -1,0 +1,106 @@
+"""What leaves: rounded, plain, and in the shapes that the document shows."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service import wire
+from service.alignment import Link
+from service.answers import AlignAnswer, TranslateAnswer
+from service.bundle import Manifest
+from service.catalog import Language
+from service.segmentation import Span
+from service.translation import (
+    Alignment,
+    Hypothesis,
+    Matrix,
+    Side,
+    Token,
+    TranslatedSentence,
+    Translation,
+    Word,
+)
+
+MANIFEST = cast(Manifest, SimpleNamespace(name="en-fr", version="1.2.3"))
+SOURCE = Side(
+    "Hi",
+    Span(1, 3),
+    (Token("Hi", Span(1, 3)), Token("", Span(3, 3), "</s>")),
+    (Word("Hi", Span(1, 3)),),
+)
+TARGET = Side(
+    "Salut",
+    Span(0, 5),
+    (Token("Salut", Span(0, 5), None, -0.123456), Token("", Span(5, 5), "</s>", -1e-9)),
+    (Word("Salut", Span(0, 5)),),
+)
+MATRIX: Matrix = np.array([[0.93123, 0.06877], [0.00001, 0.99999]], np.float32)
+
+
+def written(content: object) -> Any:
+    return orjson.loads(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+def hypothesis(attention: Matrix | None) -> Hypothesis:
+    return Hypothesis(TARGET, attention, (Link(0, 0, 0.987654),), -0.31, "stop")
+
+
+def test_a_translation() -> None:
+    sentence = TranslatedSentence(SOURCE, hypothesis(MATRIX), (hypothesis(None),))
+    answer = written(wire.translated(MANIFEST, [Translation(" Salut", -0.310049, (sentence,))]))
+    TranslateAnswer.model_validate(answer)
+    assert answer["model"] == {"name": "en-fr", "version": "1.2.3"}
+    (text,) = answer["translations"]
+    assert (text["text"], text["score"]) == (" Salut", -0.31)
+    (found,) = text["sentences"]
+    assert found["source"]["tokens"] == [
+        {"text": "Hi", "span": [1, 3]},
+        {"text": "", "span": [3, 3], "special": "</s>"},
+    ]
+    assert found["target"]["tokens"] == [
+        {"text": "Salut", "span": [0, 5], "score": -0.1235},
+        {"text": "", "span": [5, 5], "special": "</s>", "score": 0.0},
+    ]
+    assert found["target"]["words"] == [{"text": "Salut", "span": [0, 5]}]
+    assert found["attention"] == [[0.9312, 0.0688], [0.0, 1.0]]
+    assert found["alignment"] == [{"source": 0, "target": 0, "score": 0.9877}]
+    assert [other["attention"] for other in found["alternatives"]] == [None]
+
+
+def test_an_alignment() -> None:
+    alignment = Alignment(SOURCE, TARGET, None, (Link(0, 0, 1.0),), "0-0", -0.5)
+    answer = written(wire.aligned(MANIFEST, [alignment]))
+    AlignAnswer.model_validate(answer)
+    (found,) = answer["alignments"]
+    assert (found["attention"], found["pharaoh"], found["score"]) == (None, "0-0", -0.5)
+
+
+def test_a_language() -> None:
+    found = wire.language(Language("en", "English", ("de", "fr")))
+    assert found == {"code": "en", "name": "English", "targets": ["de", "fr"]}
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=60).filter(any))
+def test_weights_have_four_decimals_and_rows_still_sum_to_one(parts: list[int]) -> None:
+    row = np.array([parts], np.float32)
+    (rounded,) = written(wire.weights(row / row.sum()))
+    assert all(len(repr(weight)) <= len("0.1234") for weight in rounded if weight >= 1e-3)
+    assert all(weight == round(weight, 4) for weight in rounded)
+    assert sum(rounded) == pytest.approx(1.0, abs=1e-4 * len(rounded))
+
+
+def test_certainty_is_not_a_negative_zero() -> None:
+    token = Token("", Span(0, 0), "</s>", -0.0)
+    side = Side("", Span(0, 0), (token,), ())
+    alignment = Alignment(side, side, MATRIX * -1e-9, (), "", -0.0)
+    content = wire.aligned(MANIFEST, [alignment])
+    assert b"-" not in orjson.dumps(content["alignments"], option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def test_a_matrix_that_lies_in_columns_is_written_in_rows() -> None:
+    assert written(wire.weights(np.asfortranarray(MATRIX))) == [[0.9312, 0.0688], [0.0, 1.0]]

@@ -1,0 +1,138 @@
+"""A toy language pair that tests train on: every translation and alignment is known.
+
+Every English word has one French word, and adjectives follow their noun. A model of a few
+thousand weights learns it in seconds, so tests can ask for real translations and links.
+"""
+
+import gzip
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+NOUNS = {"cat": "chat", "dog": "chien", "bird": "oiseau", "house": "maison", "tree": "arbre"}
+ADJECTIVES = {"black": "noir", "small": "petit", "old": "vieux", "red": "rouge"}
+VERBS = {"sees": "voit", "likes": "aime", "hears": "entend", "finds": "trouve"}
+
+
+@dataclass(frozen=True, slots=True)
+class ToyPair:
+    """Words of both sides and their links (source, target)."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    links: tuple[tuple[int, int], ...]
+
+    def line(self) -> str:
+        """The pair as a line of a corpus."""
+        return f"{text(self.source)}\t{text(self.target)}\ttoy\n"
+
+    def gold(self) -> str:
+        """The pair as a line of gold alignments."""
+        links = " ".join(f"{s}-{t}" for s, t in self.links)
+        return f"{' '.join(self.source)}\t{' '.join(self.target)}\t{links} | \n"
+
+
+def text(words: tuple[str, ...]) -> str:
+    """Join words as they are written: capital first, stop at the end."""
+    joined = " ".join(words).replace(" .", ".")
+    return joined[0].upper() + joined[1:]
+
+
+def pair(rng: random.Random) -> ToyPair:
+    """Make one sentence pair."""
+    source: list[str] = []
+    target: list[str] = []
+    links: list[tuple[int, int]] = []
+
+    def link(english: str, french: str) -> None:
+        source.append(english)
+        target.append(french)
+        links.append((len(source) - 1, len(target) - 1))
+
+    def phrase() -> None:
+        link("the", "le")
+        noun, adjective = rng.choice(list(NOUNS)), rng.choice(list(ADJECTIVES))
+        if rng.random() < 0.5:
+            source.extend((adjective, noun))
+            target.extend((NOUNS[noun], ADJECTIVES[adjective]))
+            s, t = len(source), len(target)
+            links.extend([(s - 2, t - 1), (s - 1, t - 2)])
+        else:
+            link(noun, NOUNS[noun])
+
+    phrase()
+    link(verb := rng.choice(list(VERBS)), VERBS[verb])
+    phrase()
+    link(".", ".")
+    return ToyPair(tuple(source), tuple(target), tuple(links))
+
+
+def write(folder: Path) -> None:
+    """Write a corpus, a dev set and gold alignments."""
+    rng = random.Random(7)
+    for name, count in (("train", 1500), ("dev", 60)):
+        with gzip.open(folder / f"{name}.tsv.gz", "wt", encoding="utf-8") as out:
+            out.writelines(pair(rng).line() for _ in range(count))
+    with gzip.open(folder / "gold.tsv.gz", "wt", encoding="utf-8") as out:
+        out.writelines(pair(rng).gold() for _ in range(60))
+
+
+RECIPE = """
+[bundle]
+name = "toy"
+licence = "CC0-1.0"
+source = { code = "en", name = "English", joiner = " ", words = "uax29" }
+target = { code = "fr", name = "French", joiner = " ", words = "uax29-elision" }
+
+[corpus]
+files = ["train.tsv.gz"]
+max_characters = 200
+max_ratio = 2.0
+max_tokens = 40
+dev = "dev.tsv.gz"
+
+[corpus.sources.toy]
+licence = "CC0-1.0"
+attribution = "the test suite"
+url = "about:blank"
+
+[subwords]
+size = 330
+character_coverage = 1.0
+required_characters = "é"
+
+[labels]
+more_corpora = []
+more_pairs = 0
+symmetrization = "intersection"
+
+[model]
+embedding = 32
+encoder = 16
+decoder = 32
+alignment_head = 16
+dropout = 0.0
+
+[training]
+batch_tokens = 600
+steps = 240
+warmup = 20
+learning_rate = 1e-2
+weight_decay = 0.0
+clip = 1.0
+label_smoothing = 0.0
+sampled_vocabulary = 100
+full_softmax_from = 0.5
+cross_attention_weight = 0.1
+alignment_weight = 0.5
+dev_every = 120
+dev_sentences = 40
+patience = 5
+checkpoint_minutes = 1.0
+seed = 3
+
+[evaluation]
+translation = ["dev.tsv.gz"]
+alignment = ["gold.tsv.gz"]
+tuning = "gold.tsv.gz"
+"""
