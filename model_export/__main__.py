@@ -24,7 +24,7 @@ Data = Annotated[Path, typer.Option(envvar="INTERLINEA_DATA", help="Folder of th
 Runs = Annotated[Path, typer.Option(envvar="INTERLINEA_RUNS", help="Folder of the runs")]
 DATA, RUNS = Path("data"), Path("runs")
 BUNDLES = Path(__file__).parents[1] / "service" / "bundles"
-PRECISIONS = ("int8", "fp32")
+PRECISIONS: tuple[exporting.Precision, ...] = ("int8", "fp32")
 
 
 def open_run(recipe: Path, data: Path, runs: Path) -> Run:
@@ -93,8 +93,9 @@ def export(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
     model = training.load_model(run)
     for precision in PRECISIONS:
         folder = draft.folder(run, precision)
-        described = exporting.export(model, folder, precision)
-        draft.write_model(run, precision, described)
+        write = exporting.export_int8 if precision == "int8" else exporting.export_fp32
+        write(model, folder)
+        draft.write_model(run, precision, exporting.describe(precision))
         size = sum(path.stat().st_size for path in folder.iterdir())
         typer.echo(f"{precision}: {folder}, {size / 1e6:.1f} MB")
 

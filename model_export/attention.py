@@ -55,9 +55,10 @@ class AlignmentHead(nn.Module):
 
     def keys(self, memory: Tensor, embedded: Tensor) -> Tensor:
         """memory (B, S, M), embedded source (B, S, E) -> (B, S, A)."""
-        return self.key_memory(memory) + self.key_token(embedded)
+        keys: Tensor = self.key_memory(memory) + self.key_token(embedded)
+        return keys
 
     def scores(self, states: Tensor, embedded: Tensor, keys: Tensor) -> Tensor:
         """states (B, T, D), embedded target (B, T, E), keys (B, S, A) -> scores (B, T, S)."""
-        query = self.query_state(states) + self.query_token(embedded)  # (B, T, A)
+        query: Tensor = self.query_state(states) + self.query_token(embedded)  # (B, T, A)
         return (query * self.scale) @ keys.transpose(1, 2)

@@ -5,11 +5,15 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from model_export.config import Language as RecipeLanguage
+from model_export.export import SOURCE_MULTIPLE
 from model_export.run import Run
+from model_export.subwords import BOS, EOS, PAD
 from service.bundle import (
     FORMAT,
     Bundle,
@@ -23,7 +27,7 @@ from service.bundle import (
 )
 
 GRAPHS = "graphs.json"
-LIMITS = Limits(source_tokens=256, target_tokens=512, source_multiple=8)
+LIMITS = Limits(source_tokens=256, target_tokens=512, source_multiple=SOURCE_MULTIPLE)
 
 
 def folder(run: Run, precision: str) -> Path:
@@ -31,10 +35,11 @@ def folder(run: Run, precision: str) -> Path:
     return run.path(precision)
 
 
-def write_model(run: Run, precision: str, model: Model) -> None:
+def write_model(run: Run, precision: str, described: Mapping[str, Any]) -> None:
     """Complete an exported folder: its description and the subword models."""
     place = folder(run, precision)
-    text = json.dumps(asdict(model), indent=1)
+    special = {"pad": PAD, "bos": BOS, "eos": EOS}
+    text = json.dumps({**described, "special": special, "limits": asdict(LIMITS)}, indent=1)
     (place / GRAPHS).write_text(text + "\n", encoding="utf-8")
     shutil.copyfile(run.source_model, place / "source.model")
     shutil.copyfile(run.target_model, place / "target.model")

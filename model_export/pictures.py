@@ -9,12 +9,14 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
-from numpy.typing import NDArray
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from model_export.decode import greedy, pad_sources
 from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.subwords import BOS, EOS
+from service.search import Floats
 from service.tokenizer import Encoded, Tokenizer
 
 SENTENCES = 3
@@ -54,7 +56,7 @@ def draw_attentions(run: Run, model: Seq2Seq) -> Path:
 
 
 def draw_matrix(
-    axes: "plt.Axes", matrix: NDArray, columns: Sequence[str], rows: Sequence[str], title: str
+    axes: Axes, matrix: Floats, columns: Sequence[str], rows: Sequence[str], title: str
 ) -> None:
     """Draw a (target, source) matrix with its tokens."""
     axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -64,7 +66,7 @@ def draw_matrix(
 
 
 @torch.inference_mode()
-def _attend(model: Seq2Seq, encoded: Encoded) -> tuple[list[int], NDArray, NDArray]:
+def _attend(model: Seq2Seq, encoded: Encoded) -> tuple[list[int], Floats, Floats]:
     """Return greedy tokens, and both attentions with a row for `</s>`, (T + 1, S + 1)."""
     tokens = greedy(model, [encoded.ids], 2 * len(encoded.ids) + 10)[0]
     source, lengths = pad_sources([encoded.ids])
@@ -78,7 +80,7 @@ def _pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
     return [span.of(decoded.text) for span in decoded.spans]
 
 
-def _save(figure: "plt.Figure", path: Path) -> Path:
+def _save(figure: Figure, path: Path) -> Path:
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return path

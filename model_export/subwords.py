@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
 from model_export.config import Subwords
 
@@ -53,6 +54,16 @@ def train_subwords(texts: Iterable[str], size: int, options: Subwords, path: Pat
     )
     rules.unlink()
     path.with_suffix(".vocab").unlink(missing_ok=True)
+    _forget_paths(path)
+
+
+def _forget_paths(path: Path) -> None:
+    """Blank the file names of this machine, which the trainer writes into the model."""
+    model = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
+    model.ParseFromString(path.read_bytes())
+    model.trainer_spec.model_prefix = ""
+    model.normalizer_spec.normalization_rule_tsv = ""
+    path.write_bytes(model.SerializeToString())
 
 
 def _after_space(texts: Iterable[str]) -> Iterator[str]:

@@ -131,7 +131,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             parts = self.losses(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        parts["total"].backward()
+        torch.autograd.backward([parts["total"]])
         nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
         self.optimizer.step()
         self.at.step += 1

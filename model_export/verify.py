@@ -88,7 +88,9 @@ def reference(model: Seq2Seq, source: Sequence[int], limit: int) -> Reference:
 
 
 def _end(source: Sequence[int]) -> NDArray[np.float32]:
-    return np.eye(len(source) + 1, dtype=np.float32)[-1]
+    row = np.zeros(len(source) + 1, np.float32)
+    row[-1] = 1.0
+    return row
 
 
 def verify(run: Run, model: Seq2Seq, precision: str) -> Agreement:

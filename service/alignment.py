@@ -68,7 +68,8 @@ def fold(attention: Floats, source: Weights, target: Weights) -> Floats:
     weights = rows / np.maximum(rows.sum(axis=0, keepdims=True), 1e-12)
     folded = weights.T @ attention.astype(np.float64) @ source
     folded[folded.sum(axis=1) < 0.5, -1] = 1.0
-    return folded.astype(np.float32)
+    narrow: Floats = folded.astype(np.float32)
+    return narrow
 
 
 def mutual_best(words: Floats, threshold: float) -> list[Link]:

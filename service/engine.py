@@ -73,6 +73,7 @@ class Engine:
 
         Raises `QueueFull` or `ShuttingDown` before any work starts, `StepFailed` after.
         """
+        assert all(job.search.beams <= self.capacity.slots for job in jobs)
         self._admit(jobs)
         waiting = [asyncio.wrap_future(job.future) for job in jobs]
         try:

@@ -118,7 +118,7 @@ def _check_media_type(request: Request) -> None:
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("send the body without a Content-Encoding")
     message = Message()
-    message["content-type"] = headers.get("content-type", "")
+    message["content-type"] = headers.get("content-type") or "application/json"
     charset = message.get_content_charset("utf-8")
     if message.get_content_type() != "application/json" or charset not in ("utf-8", "utf8"):
         raise UnsupportedMediaType('send JSON in UTF-8, with "Content-Type: application/json"')

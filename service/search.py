@@ -252,9 +252,10 @@ class Beam:
         parents = [rows[beam] for beam, _ in kept]
         totals = [float(self._totals[beam]) + node.score for beam, node in kept]
         missing = self._size - len(kept)
-        self._nodes = [node for _, node in kept] + [kept[0][1]] * missing
+        nodes = [node for _, node in kept] + [kept[0][1]] * missing
+        self._nodes = list(nodes)
         self._totals = np.array(totals + [-np.inf] * missing)
-        self.tokens = [node.token for node in self._nodes if node is not None]
+        self.tokens = [node.token for node in nodes]
         return parents + [parents[0]] * missing
 
     def _end(self, rows: Sequence[int]) -> None:

@@ -5,7 +5,14 @@ The model's own facts are in its manifest. Every variable is `INTERLINEA_` and t
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, DirectoryPath, Field, ValidationError
+from pydantic import (
+    BeforeValidator,
+    DirectoryPath,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "INTERLINEA_"
@@ -79,6 +86,14 @@ class Settings(BaseSettings):
         ge=0,
         description="Smallest answer, in bytes, compressed for clients that ask.",
     )
+
+    @field_validator("max_beam")
+    @classmethod
+    def _within_the_slots(cls, value: int, info: ValidationInfo) -> int:
+        slots = info.data.get("slots", value)
+        if value > slots:
+            raise ValueError(f"a beam of {value} does not fit into INTERLINEA_SLOTS={slots}")
+        return value
 
 
 def read_settings(host: str | None = None, port: int | None = None) -> Settings:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from model_export import __main__ as commands
+from model_export import corpus
 from model_export.corpus import Ragged
 from model_export.run import Run, save_ragged
 from service.alignment import membership
@@ -27,15 +28,15 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     toy.write(folder)
     recipe = folder / "toy.toml"
     recipe.write_text(toy.RECIPE, encoding="utf-8")
-    places = {"data": folder, "runs": folder / "runs"}
-    commands.subwords(recipe, **places)
-    run = commands.open_run(recipe, folder, folder / "runs")
+    runs = folder / "runs"
+    commands.subwords(recipe, folder, runs)
+    run = commands.open_run(recipe, folder, runs)
     save_ragged(run.path("links.npz"), links=toy_links(run))
-    commands.train(recipe, **places)
-    commands.export(recipe, **places)
-    commands.verify(recipe, **places)
-    commands.evaluate(recipe, **places)
-    commands.seal(recipe, **places, out=folder / "bundles")
+    commands.train(recipe, folder, runs)
+    commands.export(recipe, folder, runs)
+    commands.verify(recipe, folder, runs)
+    commands.evaluate(recipe, folder, runs)
+    commands.seal(recipe, folder, runs, out=folder / "bundles")
     return run
 
 
@@ -57,7 +58,7 @@ def toy_links(run: Run) -> Ragged:
     """Return the known word links of the toy corpus, spread over pieces."""
     tokenizers = run.tokenizers()
     rows = []
-    for pair in commands.corpus.training_pairs(run.data, run.recipe.corpus):
+    for pair in corpus.training_pairs(run.data, run.recipe.corpus):
         shares = []
         for text, tokenizer in zip((pair.source, pair.target), tokenizers, strict=True):
             spans = tokenizer.encode(text).spans

@@ -25,7 +25,8 @@ def attention(history: tuple[int, ...], kind: str) -> np.ndarray:
     rng = np.random.default_rng([9, kind == "cross", *history])
     row = rng.random(4).astype(np.float32)
     row[3] = 0
-    return row / row.sum()
+    shares: np.ndarray = row / row.sum()
+    return shares
 
 
 def drive(search: Search, first_row: int = 2) -> list[Path]:

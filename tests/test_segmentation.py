@@ -4,7 +4,7 @@ import itertools
 import time
 
 import pytest
-import sentencex  # type: ignore[import-untyped]
+import sentencex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

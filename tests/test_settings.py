@@ -90,3 +90,9 @@ def test_settings_stay_as_they_are() -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_beam_must_fit_into_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERLINEA_SLOTS", "4")
+    with pytest.raises(InvalidSettings, match="INTERLINEA_MAX_BEAM: .*INTERLINEA_SLOTS=4"):
+        read_settings()

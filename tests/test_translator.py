@@ -1,0 +1,269 @@
+"""The laws of a translation, on a model that was trained for this test session."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from service.errors import EmptyWord, InvalidBeam, InvalidEncoding, RequestError, SentenceTooLong
+from service.translation import Alignment, Hypothesis, Side, Translation
+from service.translator import Options, Pair, Translator
+
+from tests import toy
+
+ONCE = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+def translate(translator: Translator, *texts: str, **chosen: object) -> list[Translation]:
+    return asyncio.run(translator.translate(texts, Options(**chosen)))  # type: ignore[arg-type]
+
+
+def align(translator: Translator, *pairs: Pair, **chosen: object) -> list[Alignment]:
+    options = Options(**{"attention": "alignment", **chosen})  # type: ignore[arg-type]
+    return asyncio.run(translator.align(pairs, options))
+
+
+def sentences(count: int) -> list[str]:
+    rng = random.Random(5)
+    return [toy.text(toy.pair(rng).source) for _ in range(count)]
+
+
+def check_side(side: Side, whole: str) -> None:
+    assert side.span.of(whole) == side.text
+    assert [token.span.of(whole) for token in side.tokens] == [t.text for t in side.tokens]
+    assert [word.span.of(whole) for word in side.words] == [word.text for word in side.words]
+    for token in side.tokens:
+        assert (token.special is None) or (token.special == "</s>" and token.text == "")
+
+
+def check_hypothesis(made: Hypothesis, source: Side, unit: str) -> None:
+    attention = made.attention
+    assert attention is not None
+    if unit == "token":
+        assert attention.shape == (len(made.target.tokens), len(source.tokens))
+    else:
+        assert attention.shape == (len(made.target.words) + 1, len(source.words) + 1)
+    assert attention.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert (attention >= 0).all()
+    for link in made.alignment:
+        assert 0 <= link.source < len(source.words)
+        assert 0 <= link.target < len(made.target.words)
+        assert 0 <= link.score <= 1
+    scores = [token.score for token in made.target.tokens]
+    assert all(score is not None and score <= 1e-6 for score in scores)
+    assert made.score == pytest.approx(np.mean([s for s in scores if s is not None]), abs=1e-6)
+
+
+def check(translation: Translation, text: str, unit: str = "token") -> None:
+    for one in translation.sentences:
+        check_side(one.source, text)
+        check_side(one.best.target, translation.text)
+        check_hypothesis(one.best, one.source, unit)
+
+
+def test_it_translates_and_links(translator: Translator) -> None:
+    (made,) = translate(translator, "The black cat sees the old house.")
+    assert made.text == "Le chat noir voit le maison vieux ."
+    (one,) = made.sentences
+    assert one.best.finish_reason == "stop"
+    named = {
+        (one.source.words[x.source].text, one.best.target.words[x.target].text)
+        for x in one.best.alignment
+    }
+    assert {("black", "noir"), ("cat", "chat"), ("sees", "voit"), ("house", "maison")} <= named
+    check(made, "The black cat sees the old house.")
+
+
+@pytest.mark.parametrize("unit", ["token", "word"])
+@pytest.mark.parametrize("kind", ["cross", "alignment"])
+def test_shapes_and_sums_of_both_attentions(translator: Translator, unit: str, kind: str) -> None:
+    texts = sentences(5)
+    for made, text in zip(
+        translate(translator, *texts, unit=unit, attention=kind), texts, strict=True
+    ):
+        check(made, text, unit)
+
+
+def test_without_attention_the_links_are_still_there(translator: Translator) -> None:
+    (made,) = translate(translator, "The cat sees the dog.", attention="none")
+    assert made.sentences[0].best.attention is None
+    assert made.sentences[0].best.alignment
+
+
+@ONCE
+@given(text=TEXTS)
+def test_any_text_keeps_the_laws(translator: Translator, text: str) -> None:
+    (made,) = translate(translator, text, max_length=12)
+    check(made, text)
+    if not text.strip():
+        assert made.text == text
+        assert made.sentences == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["👩‍👩‍👧", "e\u0301", "שלום עולם", "\x00", "▁", "\u200b", "\n\n", "a\r\n\r\nb", "🇫🇷"]
+)
+def test_odd_texts_keep_the_laws(translator: Translator, text: str) -> None:
+    (made,) = translate(translator, text, max_length=12)
+    check(made, text)
+
+
+def test_gaps_survive_as_they_were(translator: Translator) -> None:
+    text = "  The cat sees the dog.\n\n\tThe bird likes the tree.  The dog sees the cat. \n"
+    (made,) = translate(translator, text)
+    assert len(made.sentences) == 3
+    assert made.text.startswith("  Le chat")
+    assert made.text.endswith(" \n")
+    assert ".\n\n\tLe oiseau" in made.text
+    check(made, text)
+
+
+def fingerprint(made: Translation) -> list[object]:
+    return [
+        made.text,
+        made.score,
+        *(
+            (
+                hypothesis.target,
+                hypothesis.score,
+                hypothesis.alignment,
+                None if hypothesis.attention is None else hypothesis.attention.tobytes(),
+            )
+            for one in made.sentences
+            for hypothesis in (one.best, *one.alternatives)
+        ),
+    ]
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_alone_or_in_a_crowd_the_answer_is_the_same(translator: Translator, beam: int) -> None:
+    texts = [*sentences(40), "The cat.", " ".join(sentences(3)).replace(".", ""), "Zebra 😀 ▁?"]
+    together = translate(translator, *texts, beam_size=beam, n_best=beam)
+
+    async def at_once() -> list[Translation]:
+        options = Options(beam_size=beam, n_best=beam)
+        mixed = Options(beam_size=4 - beam, n_best=1)
+        noise = [translator.translate([text], mixed) for text in texts]
+        asked = [translator.translate([text], options) for text in reversed(texts)]
+        answers = await asyncio.gather(*asked, *noise)
+        return [made for (made,) in reversed(answers[: len(texts)])]
+
+    joined = asyncio.run(at_once())
+    for text, crowd, mix in zip(texts, together, joined, strict=True):
+        (alone,) = translate(translator, text, beam_size=beam, n_best=beam)
+        assert fingerprint(alone) == fingerprint(crowd)
+        assert fingerprint(alone) == fingerprint(mix)
+
+
+def test_n_best_hypotheses_have_their_own_everything(translator: Translator) -> None:
+    text = "The small bird hears the red dog."
+    (made,) = translate(translator, text, beam_size=4, n_best=4)
+    (one,) = made.sentences
+    ranked = [one.best, *one.alternatives]
+    assert len({hypothesis.target.text for hypothesis in ranked}) == len(ranked) > 1
+    assert [h.score for h in ranked] == sorted((h.score for h in ranked), reverse=True)
+    for hypothesis in ranked:
+        check_hypothesis(hypothesis, one.source, "token")
+        start = hypothesis.target.span.start
+        check_side(hypothesis.target, made.text[:start] + hypothesis.target.text)
+
+
+def test_a_cut_sentence_says_so(translator: Translator) -> None:
+    (made,) = translate(translator, "The black cat sees the old house.", max_length=3)
+    best = made.sentences[0].best
+    assert best.finish_reason == "length"
+    assert len(best.target.tokens) == 3
+    assert all(token.special is None for token in best.target.tokens)
+    check_hypothesis(best, made.sentences[0].source, "token")
+
+
+def test_a_sentence_too_long_is_refused_with_its_place(translator: Translator) -> None:
+    limit = translator.manifest.model.limits.source_tokens
+    with pytest.raises(SentenceTooLong) as refusal:
+        translate(translator, "The cat sees the dog.", "cat " * (limit + 1))
+    assert refusal.value.detail is not None
+    assert refusal.value.detail["index"] == 1
+    assert refusal.value.detail["limit"] == limit
+
+
+def test_the_score_of_a_text_is_weighted_by_tokens(translator: Translator) -> None:
+    (made,) = translate(translator, "The cat. The black dog likes the small old tree.")
+    tokens = [t.score for one in made.sentences for t in one.best.target.tokens]
+    assert made.score == pytest.approx(np.mean([s for s in tokens if s is not None]))
+
+
+@pytest.mark.parametrize(("beam", "best"), [(0, 1), (1, 2), (2, 0)])
+def test_a_wrong_beam_is_refused(translator: Translator, beam: int, best: int) -> None:
+    with pytest.raises(InvalidBeam):
+        translate(translator, "The cat.", beam_size=beam, n_best=best)
+
+
+def test_a_lone_surrogate_is_refused(translator: Translator) -> None:
+    with pytest.raises(InvalidEncoding):
+        translate(translator, "a \ud800")
+
+
+def test_a_given_pair_is_aligned(translator: Translator) -> None:
+    pair = toy.pair(random.Random(11))
+    (made,) = align(translator, Pair(pair.source, pair.target))
+    found = {(link.source, link.target) for link in made.alignment}
+    assert found == set(pair.links)
+    assert made.pharaoh == " ".join(f"{s}-{t}" for s, t in sorted(pair.links))
+    assert [word.text for word in made.source.words] == list(pair.source)
+    assert made.source.text == " ".join(pair.source)
+    check_side(made.source, made.source.text)
+    check_side(made.target, made.target.text)
+
+
+def test_forcing_the_own_translation_gives_its_own_score(translator: Translator) -> None:
+    text = "The black cat sees the old house."
+    (translated,) = translate(translator, text)
+    (aligned,) = align(translator, Pair(text, translated.text), attention="cross")
+    best = translated.sentences[0].best
+    assert aligned.score == pytest.approx(best.score, abs=1e-6)
+    assert best.attention is not None
+    assert aligned.attention == pytest.approx(best.attention, abs=1e-6)
+    assert aligned.alignment == best.alignment
+
+
+def test_a_pair_without_a_target_is_translated_first(translator: Translator) -> None:
+    text = "The black cat sees the old house."
+    (translated,) = translate(translator, text)
+    given, open_pair = align(translator, Pair(text, translated.text), Pair(text, None))
+    assert open_pair.target.text == translated.text
+    assert open_pair.pharaoh == given.pharaoh
+
+
+def test_a_pair_is_one_unit(translator: Translator) -> None:
+    text = "The cat sees the dog. The bird likes the tree."
+    target = "Le chat voit le chien . Le oiseau aime le arbre ."
+    (made,) = align(translator, Pair(text, target))
+    assert made.source.text == text
+    assert made.target.text == target
+    assert made.attention is not None
+    assert len(made.attention) == len(made.target.tokens)
+
+
+def test_word_lists_keep_their_indices(translator: Translator) -> None:
+    (made,) = align(translator, Pair(("The", "black cat", "sees"), ("Le", "chat noir", "voit")))
+    assert [word.text for word in made.source.words] == ["The", "black cat", "sees"]
+    assert made.pharaoh == "0-0 1-1 2-2"
+
+
+@pytest.mark.parametrize("source", [("The", "", "cat"), ("The", "  ", "cat")])
+def test_an_empty_word_is_refused(translator: Translator, source: Sequence[str]) -> None:
+    with pytest.raises(EmptyWord) as refusal:
+        align(translator, Pair(tuple(source), "Le chat"))
+    assert refusal.value.detail == {"side": "source", "index": 1}
+
+
+@pytest.mark.parametrize("pair", [Pair("", "x"), Pair("x", " \n"), Pair((), "x"), Pair("x", ())])
+def test_an_empty_pair_is_refused(translator: Translator, pair: Pair) -> None:
+    with pytest.raises(RequestError):
+        align(translator, pair)
