@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from model_export import train as training
 from model_export import verify as verifying
 from model_export.run import Run, load_ragged, save_ragged
 from model_export.subwords import train_subwords
+from service.bundle import open_bundle
+from service.translator import Translator
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -42,6 +45,11 @@ def subwords(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
     options = run.recipe.subwords
     train_subwords((p.source for p in pairs), options.size, options, run.source_model)
     train_subwords((p.target for p in pairs), options.size, options, run.target_model)
+    encode_corpus(run, pairs)
+
+
+def encode_corpus(run: Run, pairs: Sequence[corpus.Pair]) -> None:
+    """Encode the training pairs with the run's subword models."""
     source, target = run.tokenizers()
     rows = {
         "source": corpus.encode_texts(source, [p.source for p in pairs]),
@@ -142,6 +150,18 @@ def seal(
         raise typer.Exit(1) from error
     size = sum(file.bytes for file in manifest.files)
     typer.echo(f"sealed {manifest.name} {manifest.version}: {size / 1e6:.1f} MB")
+
+
+@app.command()
+def draw(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a sealed bundle")],
+    text: Annotated[str, typer.Argument(help="A sentence to translate")],
+    out: Annotated[Path, typer.Option(help="Picture to write")] = Path("attention.png"),
+) -> None:
+    """Draw cross-attention and alignment head of a sentence, as a sealed bundle translates it."""
+    translator = Translator(open_bundle(bundle), evaluating.CAPACITY)
+    typer.echo(str(pictures.draw_translation(translator, text, out)))
+    translator.close(0.0)
 
 
 def _line(metric: evaluating.Metric) -> str:

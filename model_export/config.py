@@ -81,9 +81,10 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Sizes of the network; `alignment_head` 0 leaves the head out."""
+    """Sizes of the network, and the spread of its first embeddings."""
 
     embedding: int
+    embedding_std: float
     encoder: int
     decoder: int
     alignment_head: int
@@ -140,7 +141,7 @@ def read_recipe(path: Path) -> Recipe:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"cannot read {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
     recipe = _build(Recipe, table, "")
     assert isinstance(recipe, Recipe)

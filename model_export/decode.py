@@ -44,9 +44,10 @@ def translate(model: Seq2Seq, sources: Sequence[Sequence[int]]) -> list[list[int
     out: list[list[int]] = [[] for _ in sources]
     for start in range(0, len(order), 64):
         rows = order[start : start + 64]
-        limit = 2 * len(sources[rows[-1]]) + 10
-        for row, tokens in zip(rows, greedy(model, [sources[i] for i in rows], limit), strict=True):
-            out[row] = tokens
+        limits = [2 * len(sources[row]) + 10 for row in rows]
+        made = greedy(model, [sources[row] for row in rows], max(limits))
+        for row, tokens, limit in zip(rows, made, limits, strict=True):
+            out[row] = tokens[:limit]
     return out
 
 

@@ -52,7 +52,10 @@ def _run_aligner(source: Ragged, target: Ragged, folder: Path) -> tuple[Path, Pa
     forward, backward = folder / "forward", folder / "backward"
     command = [program, "-s", str(texts[0]), "-t", str(texts[1])]
     command += ["-f", str(forward), "-r", str(backward), "--model", "3", "--overwrite"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise AlignerError(f"eflomal cannot be started: {error.strerror}") from error
     if done.returncode:
         raise AlignerError(f"eflomal failed: {done.stderr.strip()[-500:]}")
     return forward, backward

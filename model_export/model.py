@@ -32,7 +32,7 @@ class Memory:
 class Output:
     """What the decoder says of every target position."""
 
-    features: Tensor  # (B, T, D) before the output projection, within (-1, 1)
+    features: Tensor  # (B, T, E) before the output projection, within (-1, 1)
     cross: Tensor  # (B, T, S) cross-attention; row t chose token t
     alignment: Tensor  # (B, T, S) scores of the head; row t is about the token *read* at t
 
@@ -102,7 +102,7 @@ class Seq2Seq(nn.Module):
             sizes.decoder, 2 * sizes.encoder, sizes.embedding, sizes.alignment_head
         )
         for embedding in (self.encoder.embedding, self.decoder.embedding):
-            nn.init.normal_(embedding.weight, std=0.1)
+            nn.init.normal_(embedding.weight, std=sizes.embedding_std)
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         """source (B, S) padded at the end, lengths (B,) -> Memory."""

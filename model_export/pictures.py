@@ -1,5 +1,6 @@
 """Pictures of a run: the learning curve, and both attentions of a few dev sentences."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +19,12 @@ from model_export.run import Run
 from model_export.subwords import BOS, EOS
 from service.search import Floats
 from service.tokenizer import Encoded, Tokenizer
+from service.translation import Hypothesis
+from service.translator import Options, Translator
 
 SENTENCES = 3
+TITLES = "cross-attention", "alignment head"
+EOS_TEXT = "</s>"
 
 
 def draw_curve(run: Run) -> Path:
@@ -48,11 +53,28 @@ def draw_attentions(run: Run, model: Seq2Seq) -> Path:
     for text, row in zip(texts, axes, strict=True):
         encoded = source.encode(text)
         tokens, cross, alignment = _attend(model, encoded)
-        columns = [*(span.of(text) for span in encoded.spans), "</s>"]
-        rows = [*_pieces(target, tokens), "</s>"]
-        draw_matrix(row[0], cross, columns, rows, "cross-attention")
-        draw_matrix(row[1], alignment, columns, rows, "alignment head")
+        columns = [*(span.of(text) for span in encoded.spans), EOS_TEXT]
+        rows = [*_pieces(target, tokens), EOS_TEXT]
+        for place, matrix, title in zip(row, (cross, alignment), TITLES, strict=True):
+            draw_matrix(place, matrix, columns, rows, title)
     return _save(figure, run.path("attention.png"))
+
+
+def draw_translation(translator: Translator, text: str, path: Path) -> Path:
+    """Draw both attentions of a text, one sentence, as a bundle translates it."""
+    made: list[Hypothesis] = []
+    for kind in ("cross", "alignment"):
+        options = Options(attention=kind, split_sentences=False)
+        (translation,) = asyncio.run(translator.translate([text], options))
+        (sentence,) = translation.sentences
+        made.append(sentence.best)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+    columns = [token.text or EOS_TEXT for token in sentence.source.tokens]
+    rows = [token.text or EOS_TEXT for token in sentence.best.target.tokens]
+    for place, best, title in zip(axes, made, TITLES, strict=True):
+        assert best.attention is not None
+        draw_matrix(place, best.attention, columns, rows, title)
+    return _save(figure, path)
 
 
 def draw_matrix(

@@ -11,7 +11,7 @@ from pathlib import Path
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
-from model_export.config import Subwords
+from model_export.config import RecipeError, Subwords
 
 FOLD = {
     "\u2019": "'",
@@ -29,30 +29,37 @@ PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
 
 
 def train_subwords(texts: Iterable[str], size: int, options: Subwords, path: Path) -> None:
-    """Train a model of `size` pieces on `texts` and write it to `path` (a `.model` file)."""
+    """Train a model of `size` pieces on `texts` and write it to `path` (a `.model` file).
+
+    Raises `RecipeError`, say where the texts are too few for so many pieces.
+    """
     rules = path.with_suffix(".fold.tsv")
     rules.write_text("".join(_rule(a, b) for a, b in FOLD.items()), encoding="utf-8")
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=_after_space(texts),
-        model_prefix=str(path.with_suffix("")),
-        model_type="unigram",
-        vocab_size=size,
-        character_coverage=options.character_coverage,
-        required_chars=options.required_characters,
-        byte_fallback=True,
-        normalization_rule_tsv=str(rules),
-        add_dummy_prefix=False,
-        remove_extra_whitespaces=False,
-        split_digits=True,
-        pad_id=PAD,
-        unk_id=UNKNOWN,
-        bos_id=BOS,
-        eos_id=EOS,
-        max_sentence_length=8192,
-        num_threads=2,
-        minloglevel=1,
-    )
-    rules.unlink()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_after_space(texts),
+            model_prefix=str(path.with_suffix("")),
+            model_type="unigram",
+            vocab_size=size,
+            character_coverage=options.character_coverage,
+            required_chars=options.required_characters,
+            byte_fallback=True,
+            normalization_rule_tsv=str(rules),
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            split_digits=True,
+            pad_id=PAD,
+            unk_id=UNKNOWN,
+            bos_id=BOS,
+            eos_id=EOS,
+            max_sentence_length=8192,
+            num_threads=2,
+            minloglevel=1,
+        )
+    except RuntimeError as error:
+        raise RecipeError(f"the subwords cannot be trained: {error}") from error
+    finally:
+        rules.unlink()
     path.with_suffix(".vocab").unlink(missing_ok=True)
     _forget_paths(path)
 

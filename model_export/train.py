@@ -102,6 +102,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.at = Position(**state["position"])
         torch.set_rng_state(state["random"])
+        self.bf16 = state.get("bf16", self.bf16)  # the trial of a busy machine may differ
 
     def save(self) -> None:
         """Write the checkpoint of the run."""
@@ -111,6 +112,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "position": position,
             "random": torch.get_rng_state(),
+            "bf16": self.bf16,
         }
         checkpoint.save(self.run.checkpoint, state)
 
@@ -121,7 +123,6 @@ class Trainer:
         groups = batches(self.corpus, self.options.batch_tokens, limit, rng)
         for indices in groups[self.at.batch :]:
             yield collate(self.corpus, indices, PAD, BOS, EOS)
-            self.at.batch += 1
         self.at.epoch, self.at.batch = self.at.epoch + 1, 0
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
@@ -135,6 +136,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
         self.optimizer.step()
         self.at.step += 1
+        self.at.batch += 1
         return {name: part.detach() for name, part in parts.items()}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -203,9 +205,7 @@ def train(run: Run, device: torch.device, resume: bool) -> None:
                 if trainer.at.step % trainer.options.dev_every == 0:
                     progress.dev(trainer.measure())
                 if time.monotonic() - saved > 60 * trainer.options.checkpoint_minutes:
-                    trainer.at.batch += 1  # this batch is done; the loop has not counted it yet
                     trainer.save()
-                    trainer.at.batch -= 1
                     saved = time.monotonic()
                 if trainer.done():
                     break

@@ -9,9 +9,36 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-NOUNS = {"cat": "chat", "dog": "chien", "bird": "oiseau", "house": "maison", "tree": "arbre"}
-ADJECTIVES = {"black": "noir", "small": "petit", "old": "vieux", "red": "rouge"}
-VERBS = {"sees": "voit", "likes": "aime", "hears": "entend", "finds": "trouve"}
+NOUNS = {
+    "cat": "chat",
+    "dog": "chien",
+    "bird": "oiseau",
+    "house": "maison",
+    "tree": "arbre",
+    "garden": "jardin",
+    "book": "livre",
+    "window": "vitre",
+    "king": "roi",
+    "moon": "lune",
+    "fish": "poisson",
+    "queen": "dame",
+}
+ADJECTIVES = {
+    "black": "noir",
+    "small": "petit",
+    "old": "vieux",
+    "red": "rouge",
+    "young": "jeune",
+    "warm": "chaud",
+}
+VERBS = {
+    "sees": "voit",
+    "likes": "aime",
+    "hears": "entend",
+    "finds": "trouve",
+    "paints": "dessine",
+    "knows": "sait",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +124,7 @@ attribution = "the test suite"
 url = "about:blank"
 
 [subwords]
-size = 330
+size = 310
 character_coverage = 1.0
 required_characters = "é"
 
@@ -107,26 +134,27 @@ more_pairs = 0
 symmetrization = "intersection"
 
 [model]
-embedding = 32
-encoder = 16
-decoder = 32
-alignment_head = 16
+embedding = 64
+embedding_std = 1.0
+encoder = 32
+decoder = 64
+alignment_head = 32
 dropout = 0.0
 
 [training]
-batch_tokens = 600
-steps = 240
-warmup = 20
-learning_rate = 1e-2
+batch_tokens = 400
+steps = 160
+warmup = 10
+learning_rate = 5e-3
 weight_decay = 0.0
 clip = 1.0
 label_smoothing = 0.0
 sampled_vocabulary = 100
 full_softmax_from = 0.5
-cross_attention_weight = 0.1
-alignment_weight = 0.5
-dev_every = 120
-dev_sentences = 40
+cross_attention_weight = 0.5
+alignment_weight = 1.0
+dev_every = 60
+dev_sentences = 30
 patience = 5
 checkpoint_minutes = 1.0
 seed = 3

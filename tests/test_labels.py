@@ -1,0 +1,153 @@
+"""Word links: symmetrization, and the aligner as a program that may be missing or fail."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_export import labels
+from model_export.corpus import Ragged
+from model_export.labels import AlignerError, grow_diag, intersection
+
+LINKS = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)))
+
+FORWARD = {(0, 0), (1, 1), (2, 2), (2, 3), (4, 0)}
+BACKWARD = {(0, 0), (1, 1), (1, 2), (3, 2), (4, 0), (5, 5)}
+
+ALIGNER = """#!{python}
+import sys
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+sources = [line.split() for line in open(options["-s"], encoding="utf-8")]
+targets = [line.split() for line in open(options["-t"], encoding="utf-8")]
+assert options["--model"] == "3" and "--overwrite" in sys.argv
+{body}
+with open(options["-f"], "w") as forward, open(options["-r"], "w") as backward:
+    for source, target in zip(sources, targets):
+        same = [(s, t) for s, a in enumerate(source) for t, b in enumerate(target) if a == b]
+        print(*(f"{{s}}-{{t}}" for s, t in same), file=forward)
+        print(*(f"{{s}}-{{t}}" for s, t in [*same, (0, len(target) - 1)]), file=backward)
+"""
+
+
+def install(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str = "") -> Path:
+    """Put a stand-in aligner, which links equal ids, beside the interpreter."""
+    program = folder / "eflomal-align"
+    program.write_text(ALIGNER.format(python=sys.executable, body=body), encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    return program
+
+
+def test_intersection_keeps_what_both_directions_made() -> None:
+    assert intersection(FORWARD, BACKWARD) == {(0, 0), (1, 1), (4, 0)}
+
+
+def test_grow_diag_adds_neighbours_that_bring_a_new_word() -> None:
+    # (1, 2) brings target 2, (2, 2) source 2, (2, 3) target 3, (3, 2) source 3.
+    grown = {(1, 2), (2, 2), (2, 3), (3, 2)}
+    assert grow_diag(FORWARD, BACKWARD) == {(0, 0), (1, 1), (4, 0)} | grown
+
+
+def test_grow_diag_leaves_links_out_whose_words_are_linked() -> None:
+    assert grow_diag({(0, 0), (0, 1), (1, 0), (1, 1)}, {(0, 0), (1, 1)}) == {(0, 0), (1, 1)}
+
+
+def test_grow_diag_leaves_out_what_touches_nothing() -> None:
+    assert grow_diag({(0, 0), (2, 2)}, {(0, 0)}) == {(0, 0)}
+
+
+def test_grow_diag_starts_from_agreement() -> None:
+    assert grow_diag({(0, 0)}, {(0, 1)}) == set()
+
+
+@settings(deadline=None)
+@given(LINKS, LINKS)
+def test_grow_diag_lies_between_intersection_and_union(
+    forward: set[tuple[int, int]], backward: set[tuple[int, int]]
+) -> None:
+    grown = grow_diag(set(forward), set(backward))
+    assert forward & backward <= grown <= forward | backward
+    for link in grown - (forward & backward):
+        near = {(s, t) for s, t in grown if max(abs(s - link[0]), abs(t - link[1])) == 1}
+        assert near, "what was added touches another link"
+
+
+def rows() -> tuple[Ragged, Ragged]:
+    return Ragged.of([[7, 8, 9], [5], [4, 4]]), Ragged.of([[9, 6, 7, 3], [5], [4]])
+
+
+def test_both_directions_are_merged_and_packed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, tmp_path)
+    found = labels.label_links(*rows(), 3, "intersection")
+    assert [found[i].tolist() for i in range(3)] == [[2, 2 << 16], [0], [0, 1 << 16]]
+    grown = labels.label_links(*rows(), 3, "grow-diag")
+    assert grown[0].tolist() == [2, 3, 2 << 16]  # 0-3 came from one direction, beside 0-2
+
+
+def test_later_pairs_only_teach_the_aligner(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, tmp_path, "assert len(sources) == 3")
+    found = labels.label_links(*rows(), 2, "intersection")
+    assert [found[i].tolist() for i in range(len(found))] == [[2, 2 << 16], [0]]
+
+
+def test_an_aligner_on_the_path_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install(monkeypatch, tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr(sys, "executable", str(elsewhere / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert len(labels.label_links(*rows(), 3, "intersection")) == 3
+
+
+def test_a_missing_aligner_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(AlignerError, match=r"not installed.*pip install"):
+        labels.label_links(*rows(), 3, "intersection")
+
+
+def test_a_failed_aligner_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install(monkeypatch, tmp_path, "sys.exit('out of memory')")
+    with pytest.raises(AlignerError, match="failed: out of memory"):
+        labels.label_links(*rows(), 3, "intersection")
+
+
+def test_an_aligner_that_cannot_start_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, tmp_path).write_text("#!/no/such/interpreter\n", encoding="utf-8")
+    with pytest.raises(AlignerError, match="cannot be started"):
+        labels.label_links(*rows(), 3, "intersection")
+
+
+def test_a_short_answer_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install(monkeypatch, tmp_path, "targets = targets[:2]")
+    with pytest.raises(AlignerError, match="answered 2 of 3 pairs"):
+        labels.label_links(*rows(), 3, "intersection")
+
+
+def test_an_unknown_symmetrization_is_named_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, tmp_path, "sys.exit('was called')")
+    with pytest.raises(AlignerError, match=r"'union'.*grow-diag.*intersection"):
+        labels.label_links(*rows(), 3, "union")
+
+
+def test_coverage_counts_linked_target_pieces() -> None:
+    links = Ragged.of([[0 << 16 | 1, 2 << 16 | 1], [0], []])
+    assert labels.coverage(links, Ragged.of([[1, 2, 3], [4], [5]])) == pytest.approx(2 / 5)
+    assert labels.coverage(Ragged.of([]), Ragged.of([])) == 0.0
+
+
+def test_ragged_arrays_are_joined_in_turn() -> None:
+    joined = labels.sequences([Ragged.of([[1, 2], []]), Ragged.of([[3]])])
+    assert [joined[i].tolist() for i in range(len(joined))] == [[1, 2], [], [3]]

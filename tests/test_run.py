@@ -1,0 +1,95 @@
+"""The folder of a run, and the arrays that lie in it."""
+
+import dataclasses
+import gzip
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_export import run as runs
+from model_export.config import read_recipe
+from model_export.corpus import Pair, Ragged
+from model_export.run import Run
+from service.errors import DamagedBundle
+from tests import toy
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    path = tmp_path / "toy.toml"
+    path.write_text(toy.RECIPE, encoding="utf-8")
+    return Run(read_recipe(path), tmp_path / "data", tmp_path / "runs" / "toy")
+
+
+def test_the_folder_is_made_when_it_is_needed(run: Run) -> None:
+    assert not run.folder.exists()
+    assert run.path("x.json") == run.folder / "x.json"
+    assert run.folder.is_dir()
+
+
+def test_everything_of_a_run_lies_in_its_folder(run: Run) -> None:
+    paths = [run.source_model, run.target_model, run.checkpoint, run.best]
+    assert {path.parent for path in paths} == {run.folder}
+    assert len(set(paths)) == 4
+
+
+def test_a_run_does_not_change(run: Run) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        run.data = Path()  # type: ignore[misc]
+
+
+def test_the_log_grows_by_lines_of_json(run: Run) -> None:
+    run.log(step=50, token=3.25)
+    run.log(step=100, note="é")
+    lines = run.path("log.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert rows == [{"step": 50, "token": 3.25}, {"step": 100, "note": "é"}]
+
+
+def test_dev_pairs_come_from_the_recipe(run: Run) -> None:
+    run.data.mkdir()
+    with gzip.open(run.data / "dev.tsv.gz", "wt", encoding="utf-8") as out:
+        out.write("Hi.\tSalut.\ttoy\n\tempty\n")
+    assert run.dev_pairs() == [Pair("Hi.", "Salut.", "toy"), Pair("", "empty", "")]
+
+
+def test_ragged_arrays_come_back(run: Run) -> None:
+    path = run.path("arrays.npz")
+    one, two = Ragged.of([[1, 2], [], [3]]), Ragged.of([[-5]])
+    runs.save_ragged(path, one=one, two=two)
+    loaded = runs.load_ragged(path)
+    assert set(loaded) == {"one", "two"}
+    for name, rows in (("one", one), ("two", two)):
+        assert np.array_equal(loaded[name].values, rows.values)
+        assert np.array_equal(loaded[name].starts, rows.starts)
+        assert loaded[name].values.dtype == np.int32
+
+
+def test_arrays_are_read_without_pickle(run: Run) -> None:
+    path = run.path("arrays.npz")
+    with zipfile.ZipFile(path, "w") as arrays:
+        for name, array in (("values", np.array([{}], object)), ("starts", np.array([0, 1]))):
+            with arrays.open(f"one.{name}.npy", "w") as out:
+                np.lib.format.write_array(out, array)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        runs.load_ragged(path)
+
+
+def test_the_corpus_is_read_with_its_links(run: Run) -> None:
+    source, target, links = Ragged.of([[4], [5, 6]]), Ragged.of([[7, 8], [9]]), Ragged.of([[1], []])
+    runs.save_ragged(run.path("corpus.npz"), source=source, target=target)
+    runs.save_ragged(run.path("links.npz"), links=links)
+    corpus = runs.load_corpus(run)
+    assert corpus.source[1].tolist() == [5, 6]
+    assert corpus.target[0].tolist() == [7, 8]
+    assert [corpus.links[i].tolist() for i in range(2)] == [[1], []]
+
+
+def test_tokenizers_are_read_from_the_run(run: Run) -> None:
+    run.source_model.write_bytes(b"no model")
+    run.target_model.write_bytes(b"no model")
+    with pytest.raises(DamagedBundle, match=r"source\.model"):
+        run.tokenizers()

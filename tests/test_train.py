@@ -1,0 +1,320 @@
+"""The training loop: the same steps after a stop, schedule, early stop, log, best weights."""
+
+import dataclasses
+import gzip
+import json
+import math
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from model_export import checkpoint, config, corpus, loss
+from model_export import train as training
+from model_export.corpus import Batch, Ragged
+from model_export.model import Output, Seq2Seq
+from model_export.run import Run, load_corpus, save_ragged
+from model_export.subwords import train_subwords
+from model_export.train import Trainer, learning_rate, load_model
+from tests import toy
+
+CPU = torch.device("cpu")
+SIZES = config.Model(
+    embedding=8, embedding_std=0.1, encoder=6, decoder=8, alignment_head=4, dropout=0.2
+)
+STEPS, PIECES = 16, 276
+
+
+@pytest.fixture(autouse=True)
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(training, "faster_in_bf16", lambda _: False)
+
+
+def line(rng: random.Random) -> str:
+    """A pair of a made-up language and the same in capitals, as a line of a corpus."""
+    text = " ".join("".join(rng.choices("abcdefgh", k=4)) for _ in range(rng.randint(1, 4)))
+    return f"{text}\t{text.upper()}\ttoy\n"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Ninety pairs with their subwords, each linked at its first piece."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("train")
+    (folder / "toy.toml").write_text(toy.RECIPE, encoding="utf-8")
+    recipe = config.read_recipe(folder / "toy.toml")
+    options = dataclasses.replace(
+        recipe.training,
+        batch_tokens=300,
+        steps=STEPS,
+        warmup=5,
+        dev_every=5,
+        dev_sentences=3,
+        label_smoothing=0.1,
+        sampled_vocabulary=40,
+        full_softmax_from=0.75,
+        checkpoint_minutes=0.0,
+    )
+    run = Run(dataclasses.replace(recipe, model=SIZES, training=options), folder, folder / "run")
+    rng = random.Random(0)
+    for name, count in (("train", 90), ("dev", 3)):
+        with gzip.open(folder / f"{name}.tsv.gz", "wt", encoding="utf-8") as out:
+            out.writelines(line(rng) for _ in range(count))
+    pairs = corpus.training_pairs(folder, recipe.corpus)
+    train_subwords((pair.source for pair in pairs), PIECES, recipe.subwords, run.source_model)
+    train_subwords((pair.target for pair in pairs), PIECES, recipe.subwords, run.target_model)
+    source, target = run.tokenizers()
+    save_ragged(
+        run.path("corpus.npz"),
+        source=corpus.encode_texts(source, [pair.source for pair in pairs]),
+        target=corpus.encode_texts(target, [pair.target for pair in pairs]),
+    )
+    save_ragged(run.path("links.npz"), links=Ragged.of([[0]] * len(pairs)))
+    return run
+
+
+def fresh(prepared: Run, folder: Path, **options: Any) -> Run:
+    """A run of its own on the prepared corpus, with other training options."""
+    shutil.copytree(prepared.folder, folder / "fresh")
+    changed = dataclasses.replace(prepared.recipe.training, **options)
+    recipe = dataclasses.replace(prepared.recipe, training=changed)
+    return Run(recipe, prepared.data, folder / "fresh")
+
+
+def log_of(run: Run) -> list[dict[str, float]]:
+    lines = run.path("log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+class Stop(Exception):
+    """What pulls the plug."""
+
+
+def stop_before(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let training fail before it makes step number `step`."""
+    make_step = Trainer.train_step
+
+    def train_step(self: Trainer, batch: Batch) -> dict[str, Tensor]:
+        if self.at.step == step:
+            raise Stop
+        return make_step(self, batch)
+
+    monkeypatch.setattr(Trainer, "train_step", train_step)
+
+
+@pytest.fixture(scope="module")
+def whole(prepared: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The run that was never stopped."""
+    run = fresh(prepared, tmp_path_factory.mktemp("whole"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "faster_in_bf16", lambda _: False)
+        training.train(run, CPU, resume=False)
+    return run
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two states are equal to the last bit."""
+    if isinstance(one, Tensor):
+        return one.equal(other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def epoch_length(run: Run) -> int:
+    return sum(1 for _ in Trainer(run, CPU).epoch_batches())
+
+
+@pytest.mark.parametrize("stopped", ["early", "at the end of an epoch", "late"])
+def test_a_resumed_run_makes_the_same_steps(
+    prepared: Run, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: str
+) -> None:
+    run = fresh(prepared, tmp_path)
+    epoch = epoch_length(run)
+    assert 4 < epoch < STEPS - 4
+    step = {"early": 3, "at the end of an epoch": epoch, "late": STEPS - 2}[stopped]
+    with monkeypatch.context() as patch:
+        stop_before(step, patch)
+        with pytest.raises(Stop):
+            training.train(run, CPU, resume=False)
+    assert checkpoint.load(run.checkpoint)["position"]["step"] == step
+    torch.manual_seed(99)
+    # A resumed run keeps the number format, whatever the machine now seems to be fast at.
+    monkeypatch.setattr(training, "faster_in_bf16", lambda _: True)
+    training.train(run, CPU, resume=True)
+    ours, theirs = checkpoint.load(run.checkpoint), checkpoint.load(whole.checkpoint)
+    assert ours["position"] == theirs["position"]
+    for name in theirs:
+        assert same(ours[name], theirs[name]), name
+    assert same(checkpoint.load(run.best), checkpoint.load(whole.best))
+    assert [row for row in log_of(run) if "chrf" in row] == [
+        row for row in log_of(whole) if "chrf" in row
+    ]
+
+
+def test_a_seed_makes_the_model(prepared: Run, whole: Run, tmp_path: Path) -> None:
+    run = fresh(prepared, tmp_path, seed=4, steps=3)
+    training.train(run, CPU, resume=False)
+    other = fresh(prepared, tmp_path / "other", seed=5, steps=3)
+    training.train(other, CPU, resume=False)
+    assert not same(checkpoint.load(run.checkpoint), checkpoint.load(other.checkpoint))
+
+
+def test_a_finished_run_makes_no_more_steps(prepared: Run, whole: Run, tmp_path: Path) -> None:
+    before = checkpoint.load(whole.checkpoint)
+    shutil.copytree(whole.folder, tmp_path / "again")
+    again = dataclasses.replace(whole, folder=tmp_path / "again")
+    training.train(again, CPU, resume=True)
+    after = checkpoint.load(again.checkpoint)
+    assert after["position"]["step"] == STEPS
+    assert same(after["model"], before["model"])
+
+
+def test_the_position_counts_every_batch_once(prepared: Run, whole: Run) -> None:
+    position = checkpoint.load(whole.checkpoint)["position"]
+    assert position["epoch"] * epoch_length(prepared) + position["batch"] == STEPS
+
+
+def test_the_schedule_rises_and_falls() -> None:
+    options = dataclasses.replace(recipe_options(), warmup=10, steps=110, learning_rate=0.5)
+    rates = [learning_rate(step, options) for step in range(111)]
+    assert rates[0] == pytest.approx(0.05)
+    assert rates[9] == rates[10] == 0.5 == max(rates)
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[60] == pytest.approx(0.25)
+    assert rates[35] == pytest.approx(0.25 * (1 + math.cos(math.pi / 4)))
+    assert rates[110] == pytest.approx(0, abs=1e-12)
+    assert learning_rate(500, options) == pytest.approx(0, abs=1e-12)
+    assert learning_rate(0, dataclasses.replace(options, warmup=0)) == 0.5
+
+
+def recipe_options() -> config.Training:
+    recipes = Path(config.__file__).parent / "recipes"
+    return config.read_recipe(recipes / "en-fr.toml").training
+
+
+def test_a_step_follows_the_schedule(prepared: Run, tmp_path: Path) -> None:
+    trainer = Trainer(fresh(prepared, tmp_path), CPU)
+    batches = trainer.epoch_batches()
+    for step in range(3):
+        trainer.train_step(next(batches))
+        rates = {group["lr"] for group in trainer.optimizer.param_groups}
+        assert rates == {learning_rate(step, trainer.options)}
+    assert trainer.at == training.Position(step=3, batch=3)
+
+
+def test_training_stops_when_the_dev_score_does_not_rise(prepared: Run, tmp_path: Path) -> None:
+    run = fresh(prepared, tmp_path, learning_rate=0.0, dev_every=2, patience=1, steps=500)
+    training.train(run, CPU, resume=False)
+    position = checkpoint.load(run.checkpoint)["position"]
+    assert position["step"] == 6, "best at 2, no better at 4, nor at 6"
+    assert [row["step"] for row in log_of(run) if "chrf" in row][:3] == [2, 4, 6]
+
+
+def test_the_loss_falls_and_is_logged(prepared: Run, tmp_path: Path) -> None:
+    options = {"steps": 50, "warmup": 2, "dev_every": 1000, "checkpoint_minutes": 1.0}
+    run = fresh(prepared, tmp_path, learning_rate=0.05, **options)
+    run.log(step=1, token=0.0)  # of an earlier run, which a new one forgets
+    trainer = Trainer(run, CPU)
+    first = trainer.losses(next(trainer.epoch_batches()))
+    training.train(run, CPU, resume=False)
+    (row,) = (row for row in log_of(run) if "token" in row)
+    assert row["step"] == 50
+    for name in ("token", "cross", "alignment", "total"):
+        assert row[name] < 0.95 * first[name].item(), name
+    assert row["tokens_per_second"] > 0
+    (dev,) = (row for row in log_of(run) if "chrf" in row)
+    assert dev["step"] == 50
+    assert 0 <= dev["bleu"] <= 100
+
+
+def test_the_best_weights_are_kept(
+    prepared: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(fresh(prepared, tmp_path), CPU)
+    scores = iter([30.0, 20.0, 31.0, 31.0])
+    monkeypatch.setattr("model_export.train.sacrebleu.corpus_chrf", lambda *_: Scored(next(scores)))
+    kept = []
+    for value in (1.0, 2.0, 3.0, 4.0):
+        with torch.no_grad():
+            trainer.model.decoder.bias.fill_(value)
+        trainer.measure()
+        kept.append(load_model(trainer.run).decoder.bias[0].item())
+    assert kept == [1.0, 1.0, 3.0, 3.0]
+    assert (trainer.at.best, trainer.at.since_best) == (31.0, 1)
+    assert trainer.model.training, "dropout goes on after measuring"
+    assert not load_model(trainer.run).training
+
+
+@dataclasses.dataclass
+class Scored:
+    """What the scorer gives."""
+
+    score: float
+
+
+class Pointing(Seq2Seq):
+    """Attends exactly where the links of a batch say."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__(4, 10_000, SIZES)
+        self.links = torch.from_numpy(batch.links)
+
+    def forward(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Output:
+        features = torch.zeros(*target_in.shape, SIZES.embedding)
+        chosen = torch.cat([self.links[:, 1:], self.links[:, :1]], dim=1)
+        return Output(features, chosen, torch.log(self.links + 1e-9))
+
+
+def test_links_guide_the_row_of_their_token(prepared: Run, tmp_path: Path) -> None:
+    """Cross-attention is guided where it *chose* the token, the head where it has *read* it."""
+    trainer = Trainer(fresh(prepared, tmp_path), CPU)
+    batch = next(trainer.epoch_batches())
+    losses = trainer.losses(batch)
+    weights = trainer.options.cross_attention_weight, trainer.options.alignment_weight
+    assert min(weights) > 0
+    total = losses["token"] + weights[0] * losses["cross"] + weights[1] * losses["alignment"]
+    assert losses["total"].allclose(total)
+    assert min(losses["cross"].item(), losses["alignment"].item()) > 0.1
+    trainer.model = Pointing(batch)
+    perfect = trainer.losses(batch)
+    assert perfect["cross"].item() == pytest.approx(0, abs=1e-5)
+    assert perfect["alignment"].item() == pytest.approx(0, abs=1e-5)
+
+
+def test_the_whole_vocabulary_counts_late_or_without_sampling(
+    prepared: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    for name in ("full_cross_entropy", "sampled_cross_entropy"):
+        monkeypatch.setattr(loss, name, lambda *_, name=name: called.append(name))
+    trainer = Trainer(fresh(prepared, tmp_path), CPU)
+    output = Output(torch.zeros(1, 2, 8), torch.zeros(1), torch.zeros(1))
+    real = torch.tensor([[True, False]])
+    for step in (0, 11, 12, 15):  # the whole from 0.75 of 16 steps on
+        trainer.at.step = step
+        trainer.token_loss(output, torch.zeros(1, 2), real)
+    assert [name.partition("_")[0] for name in called] == ["sampled"] * 2 + ["full"] * 2
+    called.clear()
+    trainer.options = dataclasses.replace(trainer.options, sampled_vocabulary=0)
+    trainer.at.step = 0
+    trainer.token_loss(output, torch.zeros(1, 2), real)
+    assert called == ["full_cross_entropy"]
+
+
+def test_epochs_go_on_in_the_middle(prepared: Run, tmp_path: Path) -> None:
+    trainer, other = (Trainer(prepared, CPU) for _ in range(2))
+    every = [batch.source.tolist() for batch in trainer.epoch_batches()]
+    assert trainer.at.epoch == 1
+    other.at.batch = 2
+    assert [batch.source.tolist() for batch in other.epoch_batches()] == every[2:]
+    assert [batch.source.tolist() for batch in trainer.epoch_batches()] != every
+    assert sum(map(len, every)) == len(load_corpus(prepared).source)
