@@ -114,7 +114,7 @@ def verify(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
     run = open_run(recipe, data, runs)
     model = training.load_model(run)
     found = {precision: verifying.verify(run, model, precision) for precision in PRECISIONS}
-    facts = {name: verifying.facts(agreement) for name, agreement in found.items()}
+    facts = {str(name): verifying.facts(agreement) for name, agreement in found.items()}
     sealing.record(run, "verify", facts, PRECISIONS)
     for name, fact in facts.items():
         typer.echo(f"{name}: {fact}")

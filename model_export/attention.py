@@ -61,4 +61,5 @@ class AlignmentHead(nn.Module):
     def scores(self, states: Tensor, embedded: Tensor, keys: Tensor) -> Tensor:
         """states (B, T, D), embedded target (B, T, E), keys (B, S, A) -> scores (B, T, S)."""
         query: Tensor = self.query_state(states) + self.query_token(embedded)  # (B, T, A)
-        return (query * self.scale) @ keys.transpose(1, 2)
+        scores: Tensor = (query * self.scale) @ keys.transpose(1, 2)
+        return scores

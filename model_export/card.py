@@ -1,42 +1,45 @@
 """The model card of a bundle, written from its manifest so that no figure stands twice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from service.bundle import Manifest
 
+USE = """\
+Everyday sentences, where a reader or a program wants to see which word became which. It is a
+small model: check what matters."""
+LINKS = """\
+Guided-alignment links were made with eflomal on the training pairs; the aligner is not part
+of the bundle."""
+TUNING = """\
+Thresholds were chosen on the set marked *tuning*; the other sets only report. Forced decoding
+of the gold's own words; AER, precision and recall in percent."""
+LIMITS = """\
+- A sentence may have up to {limit} tokens; training saw at most {seen}.
+- Rare words, names and specialist language are its weak spot; a word it does not know may be
+  spelled, dropped or replaced.
+- It carries the habits of its data: everyday, often informal sentences, and their biases,
+  such as genders guessed from occupations.
+- Alignment links come from a trained head, right about as often as the table says."""
 
-def model_card(manifest: Manifest) -> str:
-    """Return `MODEL_CARD.md`: what it is, data and licences, measures, limits."""
-    source, target = manifest.source, manifest.target
-    parts = [
-        f"# {manifest.name}: {source.name} to {target.name}",
+
+def model_card(manifest: Manifest, longest: int) -> str:
+    """Return `MODEL_CARD.md`; `longest` is the length in tokens that training saw at most."""
+    limits = LIMITS.format(limit=manifest.model.limits.source_tokens, seen=longest)
+    sections = {
+        "Intended use": USE,
+        "Training data": f"{_data(manifest)}\n\n{LINKS}",
+        "Translation": _translation(manifest),
+        "Word alignment": f"{_alignment(manifest)}\n\n{TUNING}",
+        "int8 against fp32, and against training": _verification(manifest),
+        "Limits": limits,
+    }
+    head = (
+        f"# {manifest.name}: {manifest.source.name} to {manifest.target.name}\n\n"
         f"{manifest.architecture}; {manifest.parameters / 1e6:.1f} M parameters, "
-        f"{manifest.model.precision}. Licence of the bundle: {manifest.licence}.",
-        "## Intended use",
-        "Everyday sentences, where a reader or a program wants to see which word became which. "
-        "It is a small model: check what matters.",
-        "## Training data",
-        _data(manifest),
-        "Guided-alignment links were made with eflomal on the training pairs; the aligner is "
-        "not part of the bundle.",
-        "## Translation",
-        _translation(manifest),
-        "## Word alignment",
-        _alignment(manifest),
-        "Thresholds were chosen on the set marked *tuning*; the other sets only report. Forced "
-        "decoding of the gold's own words; AER, precision and recall in percent.",
-        "## int8 against fp32, and against training",
-        _verification(manifest),
-        "## Limits",
-        f"- A sentence may have up to {manifest.model.limits.source_tokens} tokens; training "
-        "saw at most 100.\n"
-        "- Rare words, names and specialist language are its weak spot; a word it does not know "
-        "may be spelled, dropped or replaced.\n"
-        "- It carries the habits of its data: everyday, often informal sentences, and their "
-        "biases, such as genders guessed from occupations.\n"
-        "- Alignment links come from a trained head, right about as often as the table says.",
-    ]
-    return "\n\n".join(parts) + "\n"
+        f"{manifest.model.precision}. Licence of the bundle: {manifest.licence}.\n\n"
+    )
+    return head + "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items()) + "\n"
 
 
 def _data(manifest: Manifest) -> str:
@@ -49,10 +52,7 @@ def _data(manifest: Manifest) -> str:
 
 def _translation(manifest: Manifest) -> str:
     rows = [
-        [
-            str(metric[key])
-            for key in ("set", "precision", "beam_size", "bleu", "chrf", "sentences")
-        ]
+        [str(metric[key]) for key in ("set", "precision", "beam_size", "bleu", "chrf", "sentences")]
         for metric in manifest.metrics
         if "bleu" in metric
     ]
@@ -69,7 +69,7 @@ def _alignment(manifest: Manifest) -> str:
         [
             f"{metric['set']}{' (tuning)' if metric['tuned_here'] else ''}",
             str(metric["attention"]),
-            f"{metric['rule']} ≥ {metric['threshold']}{' **shipped**' if metric['shipped'] else ''}",
+            _rule(metric),
             str(metric["aer"]),
             str(metric["alignment_precision"]),
             str(metric["alignment_recall"]),
@@ -80,12 +80,18 @@ def _alignment(manifest: Manifest) -> str:
     return _table(["set", "attention", "rule", "AER", "precision", "recall"], rows)
 
 
+def _rule(metric: Mapping[str, Any]) -> str:
+    text = f"{metric['rule']} ≥ {metric['threshold']}"
+    return f"{text} **shipped**" if metric["shipped"] else text
+
+
 def _verification(manifest: Manifest) -> str:
     rows = [
         [
             name,
             str(facts["sentences"]),
             str(facts["tokens"]),
+            f"{facts['close_tokens'] / max(1, facts['tokens']):.1%}",
             f"{facts['log_probability']:.1e}",
             f"{max(facts['attention'].values()):.1e}",
             f"{facts['crowd']:.1e}",
@@ -93,7 +99,16 @@ def _verification(manifest: Manifest) -> str:
         ]
         for name, facts in manifest.verification.items()
     ]
-    header = ["graph", "sentences", "tokens", "log-probability", "attention", "crowd", "tolerance"]
+    header = [
+        "graph",
+        "sentences",
+        "tokens",
+        "within 1e-4",
+        "log-probability",
+        "attention",
+        "crowd",
+        "tolerance",
+    ]
     return (
         "Largest differences between training's network (for int8: its simulation with the same "
         "scales) and the service, and between a sentence alone and in a crowd:\n\n"

@@ -4,7 +4,6 @@ A checkpoint holds all that training needs to go on exactly: weights, optimizer,
 and random state. It is written beside its place and renamed, so a crash leaves the last.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ def save(path: Path, state: State) -> None:
     """Write `state` to `path` atomically."""
     part = path.with_suffix(".part")
     torch.save(state, part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def load(path: Path) -> State:

@@ -106,9 +106,7 @@ def _translate(translator: Translator, pairs: Sequence[corpus.Pair], beam: int) 
     return translation_scores(translator, sources, references, Options(beam_size=beam))
 
 
-def _evaluate_alignment(
-    run: Run, translator: Translator, precision: str, note: Report
-) -> LinkRule:
+def _evaluate_alignment(run: Run, translator: Translator, precision: str, note: Report) -> LinkRule:
     """Report AER of every attention on every set, directed and by the shipped rule."""
     options = run.recipe.evaluation
     sets = {n: attend(translator, gold.read_gold(run.data / n)) for n in options.alignment}

@@ -64,7 +64,11 @@ class Run:
 
 def save_ragged(path: Path, **rows: Ragged) -> None:
     """Write named ragged arrays to a compressed `.npz`."""
-    arrays = {f"{name}.{part}": getattr(row, part) for name, row in rows.items() for part in ("values", "starts")}
+    arrays = {
+        f"{name}.{part}": getattr(row, part)
+        for name, row in rows.items()
+        for part in ("values", "starts")
+    }
     np.savez_compressed(path, allow_pickle=False, **arrays)
 
 

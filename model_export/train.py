@@ -163,9 +163,7 @@ class Trainer:
         late = self.at.step >= self.options.full_softmax_from * self.options.steps
         if late or not extra:
             return loss.full_cross_entropy(self.model.decoder, features, targets, smoothing)
-        return loss.sampled_cross_entropy(
-            self.model.decoder, features, targets, smoothing, extra
-        )
+        return loss.sampled_cross_entropy(self.model.decoder, features, targets, smoothing, extra)
 
     def measure(self) -> float:
         """Return chrF on the dev sample; keep the weights if it is the best so far."""
@@ -201,7 +199,9 @@ def train(run: Run, device: torch.device, resume: bool) -> None:
                 losses = trainer.train_step(batch)
                 progress.step(losses, int((batch.target_out != PAD).sum()))
                 if trainer.at.step % 50 == 0:
-                    run.log(step=trainer.at.step, tokens_per_second=progress.rate, **progress.means())
+                    run.log(
+                        step=trainer.at.step, tokens_per_second=progress.rate, **progress.means()
+                    )
                 if trainer.at.step % trainer.options.dev_every == 0:
                     progress.dev(trainer.measure())
                 if time.monotonic() - saved > 60 * trainer.options.checkpoint_minutes:

@@ -203,7 +203,9 @@ def open_bundle(folder: Path) -> Bundle:
     listed = {file.path for file in bundle.manifest.files}
     for needed in _needed(bundle.manifest):
         if needed not in listed:
-            raise DamagedBundle(f"{folder.name}: {needed} is used but has no checksum in {MANIFEST}")
+            raise DamagedBundle(
+                f"{folder.name}: {needed} is used but has no checksum in {MANIFEST}"
+            )
     return bundle
 
 
@@ -294,4 +296,3 @@ def _value(hint: Any, value: object, at: str) -> object:
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise ValueError(f"{at} has the wrong type")
     return value
-

@@ -132,4 +132,3 @@ def _exact(translator: Translator, source: str | None, target: str | None) -> bo
 
 def _base(code: str) -> str:
     return code.lower().replace("_", "-").partition("-")[0]
-

@@ -270,4 +270,3 @@ def _answer(job: Job, answer: list[Path] | Exception) -> None:
             job.future.set_result(answer)
     except InvalidStateError:
         pass  # cancelled meanwhile: nobody waits
-

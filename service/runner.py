@@ -19,7 +19,7 @@ from service.bundle import Model
 from service.errors import DamagedBundle, StepFailed
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # the library reports its use otherwise
-import onnxruntime  # noqa: E402
+import onnxruntime
 
 Array = NDArray[np.generic]
 Floats = NDArray[np.float32]
@@ -98,9 +98,7 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library raises bare types of its own
         raise DamagedBundle(f"{path.name} cannot be loaded: {error}") from error
 

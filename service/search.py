@@ -230,9 +230,7 @@ class Beam:
         score = total - float(self._totals[beam])
         return _Node(token, score, self._nodes[beam], row)
 
-    def _extensions(
-        self, outputs: Outputs, rows: Sequence[int]
-    ) -> list[tuple[int, int, float]]:
+    def _extensions(self, outputs: Outputs, rows: Sequence[int]) -> list[tuple[int, int, float]]:
         """Return the 2k best (beam, token, total log-probability), best first."""
         wide = 2 * self._size
         logits = outputs.logits[rows]

@@ -56,12 +56,14 @@ class Tokenizer:
         self.eos = int(self._model.eos_id())
         self.pad = int(self._model.pad_id())
         self._pieces = [self._model.id_to_piece(i) for i in range(self.size)]
-        self._bytes = {i: int(self._pieces[i][3:5], 16) for i in range(self.size) if self._model.is_byte(i)}
+        self._bytes = {
+            i: int(self._pieces[i][3:5], 16) for i in range(self.size) if self._model.is_byte(i)
+        }
         self._byte_ids = {value: i for i, value in self._bytes.items()}
         self._silent = {i for i in range(self.size) if self._model.is_control(i)}
 
     def encode(self, text: str) -> Encoded:
-        """Return ids and code-point spans of `text`; raises `InvalidEncoding` on a lone surrogate."""
+        """Return ids and code-point spans of `text`; raises `InvalidEncoding`."""
         check_unicode(text)
         ids: list[int] = []
         spans: list[Span] = []

@@ -129,7 +129,11 @@ class Translator:
         return min(most, 3 * length + 20 if asked is None else asked)
 
     def _assemble(
-        self, one: Segmented, units: Sequence[_Unit], answers: Sequence[list[Path]], options: Options
+        self,
+        one: Segmented,
+        units: Sequence[_Unit],
+        answers: Sequence[list[Path]],
+        options: Options,
     ) -> Translation:
         """Rejoin sentences and gaps; every target span counts from the start of the whole."""
         gaps = self._target_gaps(one)
@@ -301,5 +305,3 @@ def _side(unit: _Unit, tokens: tuple[Token, ...]) -> Side:
     span = Span(unit.start, unit.start + len(unit.text))
     spelled = tuple(Word(span.of(unit.text), span.shift(unit.start)) for span in unit.words)
     return Side(unit.text, span, tokens, spelled)
-
-

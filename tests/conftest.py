@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from model_export import __main__ as commands
 from model_export import corpus
 from model_export.corpus import Ragged
@@ -15,7 +16,6 @@ from service.bundle import Bundle, open_bundle
 from service.engine import Capacity
 from service.translator import Translator
 from service.words import words
-
 from tests import toy
 
 SHIPPED = Path(__file__).parents[1] / "service" / "bundles" / "en-fr"

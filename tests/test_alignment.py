@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from service.alignment import Link, fold, links, membership, pharaoh
 from service.errors import DamagedBundle
 from service.segmentation import Span

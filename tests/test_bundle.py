@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from service.bundle import MANIFEST, Bundle, open_bundle, read_manifest, write_manifest
 from service.errors import BundleError, DamagedBundle, UnsealedBundle
 

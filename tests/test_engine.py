@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
+
 from service.engine import Capacity, Engine, Job
 from service.errors import InterlineaError, QueueFull, ShuttingDown, StepFailed
 from service.runner import Encoded, Runner, Stepped
@@ -193,7 +194,8 @@ def test_a_full_queue_refuses_all_jobs_of_a_request_before_any_starts(
         assert refusal.value.detail == {"waiting": 4, "limit": 6}
         assert engine.pending == 4
         runner.gate.set()
-        await first
+        answers = await first
+        assert [paths[0].tokens for paths in answers] == [(2, 0)] * 4
 
     asyncio.run(scenario())
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model_export import config, export
+from model_export import config, export, spelling
 from model_export.model import Memory, Seq2Seq
 from model_export.simulate import simulate
 from service.bundle import Model, parse
@@ -220,7 +220,7 @@ def test_graphs_are_as_described(folders: dict[str, Path], precision: export.Pre
     assert json.loads(json.dumps(described)) == described
     for about in described["graphs"]:
         made = onnx.load(folders[precision] / about["file"])
-        assert made.ir_version == export.IR_VERSION
+        assert made.ir_version == spelling.IR_VERSION
         assert {entry.domain: entry.version for entry in made.opset_import}[""] == described[
             "opset"
         ]

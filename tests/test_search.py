@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+
 from service.search import Beam, Forced, Greedy, Outputs, Path, Search, Source
 
 EOS, BOS, PIECES = 0, 1, 6

@@ -39,7 +39,8 @@ def test_sentences_and_gaps_are_the_text(text: str, language: str, split: bool) 
     assert rejoined(parts) == text
     assert all(gap == "" or gap.isspace() for gap in parts.gaps)
     for sentence in parts.sentences:
-        assert sentence.text and sentence.text == sentence.text.strip()
+        assert sentence.text
+        assert sentence.text == sentence.text.strip()
         assert sentence.span.of(text) == sentence.text
         assert not split or not set("\n\r\v\f\x85\u2028\u2029") & set(sentence.text)
 

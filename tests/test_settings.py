@@ -94,5 +94,5 @@ def test_every_setting_says_what_it_is() -> None:
 
 def test_a_beam_must_fit_into_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERLINEA_SLOTS", "4")
-    with pytest.raises(InvalidSettings, match="INTERLINEA_MAX_BEAM: .*INTERLINEA_SLOTS=4"):
+    with pytest.raises(InvalidSettings, match=r"INTERLINEA_MAX_BEAM: .*INTERLINEA_SLOTS=4"):
         read_settings()

@@ -1,6 +1,7 @@
 """Slots: memory and state follow their sentence through joins, moves and reordering."""
 
 import numpy as np
+
 from service.slots import Slots
 
 

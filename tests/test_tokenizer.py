@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from model_export.subwords import FOLD
 from service.errors import DamagedBundle, InvalidEncoding
 from service.tokenizer import Tokenizer

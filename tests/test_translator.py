@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from service.errors import EmptyWord, InvalidBeam, InvalidEncoding, RequestError, SentenceTooLong
 from service.translation import Alignment, Hypothesis, Side, Translation
 from service.translator import Options, Pair, Translator
-
 from tests import toy
 
 ONCE = settings(
