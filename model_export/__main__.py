@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from model_export import verify as verifying
 from model_export.run import Run, load_ragged, save_ragged
 from model_export.subwords import train_subwords
 from service.bundle import open_bundle
+from service.errors import BundleError, RequestError
 from service.translator import Translator
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -28,6 +30,14 @@ Runs = Annotated[Path, typer.Option(envvar="INTERLINEA_RUNS", help="Folder of th
 DATA, RUNS = Path("data"), Path("runs")
 BUNDLES = Path(__file__).parents[1] / "service" / "bundles"
 PRECISIONS: tuple[exporting.Precision, ...] = ("int8", "fp32")
+MENDABLE = (
+    config.RecipeError,
+    labels.AlignerError,
+    sealing.SealError,
+    BundleError,
+    RequestError,
+)
+"""What a person can mend, besides a missing file; anything else is a bug."""
 
 
 def open_run(recipe: Path, data: Path, runs: Path) -> Run:
@@ -143,11 +153,7 @@ def seal(
     """Write the manifest, last: the folder becomes a bundle that the service will serve."""
     run = open_run(recipe, data, runs)
     parameters = sum(p.numel() for p in training.load_model(run).parameters())
-    try:
-        manifest = sealing.seal(run, parameters, out / run.recipe.bundle.name)
-    except sealing.SealError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+    manifest = sealing.seal(run, parameters, out / run.recipe.bundle.name)
     size = sum(file.bytes for file in manifest.files)
     typer.echo(f"sealed {manifest.name} {manifest.version}: {size / 1e6:.1f} MB")
 
@@ -169,5 +175,16 @@ def _line(metric: evaluating.Metric) -> str:
     return "  ".join(f"{key} {value}" for key, value in metric.items() if key not in hidden)
 
 
+def main() -> None:
+    """Run a stage; what a person can mend ends it with one line instead of a traceback."""
+    try:
+        app()
+    except OSError as error:
+        named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        sys.exit(f"error: {named}")
+    except MENDABLE as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")
+
+
 if __name__ == "__main__":
-    app()
+    main()

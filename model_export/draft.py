@@ -27,7 +27,7 @@ from service.bundle import (
 )
 
 GRAPHS = "graphs.json"
-LIMITS = Limits(source_tokens=256, target_tokens=512, source_multiple=SOURCE_MULTIPLE)
+LIMITS = Limits(source_tokens=400, target_tokens=800, source_multiple=SOURCE_MULTIPLE)
 
 
 def folder(run: Run, precision: str) -> Path:

@@ -49,7 +49,9 @@ def draw_attentions(run: Run, model: Seq2Seq) -> Path:
     source, target = run.tokenizers()
     dev = run.dev_pairs()
     texts = [pair.source for pair in dev[:: max(1, len(dev) // SENTENCES)]][:SENTENCES]
-    figure, axes = plt.subplots(len(texts), 2, figsize=(10, 4.4 * len(texts)), layout="constrained")
+    figure, axes = plt.subplots(
+        len(texts), 2, figsize=(10, 4.4 * len(texts)), layout="constrained", squeeze=False
+    )
     for text, row in zip(texts, axes, strict=True):
         encoded = source.encode(text)
         tokens, cross, alignment = _attend(model, encoded)

@@ -41,8 +41,11 @@ def read_record(run: Run, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise SealError(f"{path} is missing: run `{name}` first")
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    for precision, seen in facts.pop("files").items():
-        if seen != draft.checksums(run, precision):
+    seen: dict[str, dict[str, str]] = facts.pop("files")
+    if PRECISION not in seen:
+        raise SealError(f"`{name}` has not seen the {PRECISION} files: run it again")
+    for precision, checksums in seen.items():
+        if checksums != draft.checksums(run, precision):
             raise SealError(f"the {precision} files changed since `{name}`: run it again")
     return facts
 

@@ -96,8 +96,9 @@ class Translator:
             [self._unit(s.text, s.span.start, self.manifest.source) for s in one.sentences]
             for one in segmented
         ]
-        for index, unit in enumerate(chain.from_iterable(units)):
-            self._check_length(unit, index)
+        places = ((text, unit) for text, group in enumerate(units) for unit in group)
+        for index, (text, unit) in enumerate(places):
+            self._check_length(unit, index, text)
         jobs = [self._job(unit, options) for unit in chain.from_iterable(units)]
         answers = iter(await self._engine.run(jobs))
         return [
@@ -176,11 +177,11 @@ class Translator:
         self._check(options)
         sources = [self._given(pair.source, self.manifest.source, "source") for pair in pairs]
         for index, unit in enumerate(sources):
-            self._check_length(unit, index)
+            self._check_length(unit, index, index)
         targets = await self._targets(pairs, sources, options)
         jobs = []
         for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
-            self._check_length(target, index, "target")
+            self._check_length(target, index, index, "target")
             ids = (*source.encoded.ids, self._source.eos)
             jobs.append(Job(ids, Forced(self._about(len(ids)), target.encoded.ids)))
         answers = await self._engine.run(jobs)
@@ -246,14 +247,14 @@ class Translator:
                 f"this model has no {options.attention} attention", {"attention": sorted(kinds)}
             )
 
-    def _check_length(self, unit: _Unit, index: int, side: str = "source") -> None:
+    def _check_length(self, unit: _Unit, index: int, text: int, side: str = "source") -> None:
         limits = self.manifest.model.limits
         limit = limits.source_tokens if side == "source" else limits.target_tokens
         count = len(unit.encoded.ids)
         if count > limit:
             raise SentenceTooLong(
                 f"{side} sentence {index} has {count} tokens; at most {limit} are accepted",
-                {"side": side, "index": index, "count": count, "limit": limit},
+                {"side": side, "index": index, "text": text, "count": count, "limit": limit},
             )
 
     def _tokenizer(self, language: Language) -> Tokenizer:

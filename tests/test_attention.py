@@ -42,6 +42,11 @@ def test_padding_weighs_nothing_whatever_its_score(real: float, padding: float) 
     assert rows.tolist() == [[[0.5, 0.5, 0.0]]]
 
 
+def test_a_sentence_without_tokens_has_no_weights() -> None:
+    rows = masked_softmax(torch.randn(1, 2, 3), torch.tensor([[False, False, False]]))
+    assert rows.tolist() == [[[0.0] * 3] * 2]
+
+
 def test_a_context_is_the_mean_of_memory_under_the_rows() -> None:
     attention = GeneralAttention(decoder=6, memory=4)
     states, memory = torch.randn(3, 2, 6), torch.randn(3, 5, 4)

@@ -35,7 +35,7 @@ def decoder() -> Decoder:
 
 def batch() -> tuple[Tensor, Tensor]:
     """Features (9, E) and targets (9,), some twice."""
-    return torch.tanh(torch.randn(9, SIZES.embedding)), torch.tensor([5, 1, 5, 9, 2, 59, 0, 1, 30])
+    return torch.tanh(torch.randn(9, SIZES.embedding)), torch.tensor([7, 1, 5, 9, 2, 59, 0, 1, 30])
 
 
 def test_a_sample_holds_every_target_once_and_the_extra() -> None:
@@ -45,12 +45,12 @@ def test_a_sample_holds_every_target_once_and_the_extra() -> None:
         chosen, weights = sample_pieces(targets, PIECES, 10)
         pieces = chosen.tolist()
         assert set(targets.tolist()) <= set(pieces)
-        assert len(pieces) == len(set(pieces)) == len(weights) == 7 + 10
+        assert len(pieces) == len(set(pieces)) == len(weights) == 8 + 10
         assert set(pieces) <= set(range(PIECES))
         inside = torch.isin(chosen, targets)
         assert not weights[inside].any()
-        # Ten of the 53 others were drawn: each stands for 5.3 of them.
-        assert weights[~inside].exp().allclose(torch.tensor(53 / 10))
+        # Ten of the 52 others were drawn: each stands for 5.2 of them.
+        assert weights[~inside].exp().allclose(torch.tensor(52 / 10))
         assert weights.exp().sum().item() == pytest.approx(PIECES, rel=1e-6)
 
 

@@ -178,6 +178,14 @@ def test_gradient_reaches_every_parameter(model: Seq2Seq) -> None:
         assert weight.grad.abs().sum() > 0, name
 
 
+@pytest.mark.parametrize("std", [0.1, 2.0])
+def test_embeddings_begin_with_their_spread(std: float) -> None:
+    torch.manual_seed(0)
+    model = Seq2Seq(2000, 2000, dataclasses.replace(SIZES, embedding_std=std))
+    for embedding in (model.encoder.embedding, model.decoder.embedding):
+        assert embedding.weight.std().item() == pytest.approx(std, rel=0.03)
+
+
 def test_the_shipped_model_has_its_size() -> None:
     recipes = Path(config.__file__).parent / "recipes"
     recipe = config.read_recipe(recipes / "en-fr.toml")

@@ -64,9 +64,25 @@ def test_nothing_else_is_normalised(tokenizer: Tokenizer) -> None:
         assert tokenizer.decode(tokenizer.encode(text).ids).text == text
 
 
-def test_digits_stand_alone(tokenizer: Tokenizer) -> None:
-    encoded = tokenizer.encode("cat 4821")
-    assert [span.of("cat 4821") for span in encoded.spans][-4:] == ["4", "8", "2", "1"]
+def small(folder: Path, texts: list[str], size: int) -> Tokenizer:
+    """A model of few texts, often repeated."""
+    path = folder / "small.model"
+    train_subwords(iter(texts * 50), size, Subwords(size, 1.0, ""), path)
+    return Tokenizer(path)
+
+
+def test_digits_stand_alone(tmp_path: Path) -> None:
+    tokenizer = small(tmp_path, ["see 1984", "home 1984", "mouse 1984"], 272)
+    text = "home 1984"
+    pieces = [span.of(text) for span in tokenizer.encode(text).spans]
+    assert [piece for piece in pieces if piece.isdigit()] == ["1", "9", "8", "4"]
+
+
+def test_a_model_learns_words_as_they_stand_after_a_space(tmp_path: Path) -> None:
+    texts = ["house", "home", "mouse", "see"]
+    tokenizer = small(tmp_path, texts, 270)
+    firsts = [tokenizer.encode(text).spans[0] for text in texts]
+    assert any(len(span) > 0 for span in firsts), "a space and a letter share a piece"
 
 
 def test_a_word_is_spelled_alike_at_the_start_and_inside(tokenizer: Tokenizer) -> None:

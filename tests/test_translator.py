@@ -186,10 +186,14 @@ def test_a_cut_sentence_says_so(translator: Translator) -> None:
 def test_a_sentence_too_long_is_refused_with_its_place(translator: Translator) -> None:
     limit = translator.manifest.model.limits.source_tokens
     with pytest.raises(SentenceTooLong) as refusal:
-        translate(translator, "The cat sees the dog.", "cat " * (limit + 1))
-    assert refusal.value.detail is not None
-    assert refusal.value.detail["index"] == 1
-    assert refusal.value.detail["limit"] == limit
+        translate(translator, "The cat sees the dog. The cat.", "cat " * (limit + 1))
+    assert refusal.value.detail == {
+        "side": "source",
+        "index": 2,
+        "text": 1,
+        "count": limit + 1,
+        "limit": limit,
+    }
 
 
 def test_the_score_of_a_text_is_weighted_by_tokens(translator: Translator) -> None:

@@ -1,0 +1,129 @@
+"""The model card: every figure of the manifest, where a reader looks for it."""
+
+from dataclasses import replace
+
+import pytest
+
+from model_export.card import model_card
+from service.bundle import Bundle, Manifest
+
+BLEU: dict[str, object] = {
+    "set": "talks",
+    "precision": "int8",
+    "bleu": 41.27,
+    "bleu_signature": "signature-of-bleu",
+    "chrf": 63.91,
+    "chrf_signature": "signature-of-chrf",
+    "beam_size": 4,
+    "sentences": 777,
+}
+AER: dict[str, object] = {
+    "set": "hansards",
+    "precision": "int8",
+    "attention": "alignment",
+    "rule": "mutual-best",
+    "threshold": 0.26,
+    "shipped": True,
+    "tuned_here": False,
+    "aer": 9.87,
+    "alignment_precision": 91.2,
+    "alignment_recall": 88.5,
+    "sentences": 447,
+}
+FACTS: dict[str, object] = {
+    "holds": True,
+    "tolerance": 0.125,
+    "sentences": 96,
+    "tokens": 2000,
+    "close_tokens": 1500,
+    "log_probability": 0.00321,
+    "attention": {"cross": 0.0011, "alignment": 0.0077},
+    "crowd": 0.0,
+}
+
+
+@pytest.fixture
+def manifest(toy_bundle: Bundle) -> Manifest:
+    row = {"corpus": "tales", "pairs": 4321, "licence": "CC0", "attribution": "Ann", "url": "a:b"}
+    metrics: tuple[dict[str, object], ...] = (
+        BLEU,
+        {**BLEU, "precision": "fp32", "bleu": 42.58},
+        {**AER, "tuned_here": True, "set": "tales"},
+        {**AER, "shipped": False, "attention": "cross", "rule": "best-source", "aer": 23.45},
+        AER,
+        {**AER, "precision": "fp32", "aer": 8.76},
+    )
+    return replace(
+        toy_bundle.manifest,
+        parameters=12_345_678,
+        data=(row,),
+        metrics=metrics,
+        verification={"int8": FACTS},
+    )
+
+
+def section(card: str, title: str) -> str:
+    """The text under a heading."""
+    return card.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_head_says_what_it_is(manifest: Manifest) -> None:
+    head = model_card(manifest, 80).partition("\n## ")[0]
+    assert head.startswith("# toy: English to French\n")
+    assert "12.3 M parameters, int8. Licence of the bundle: CC0-1.0." in head
+    assert manifest.architecture in head
+
+
+def test_data_is_attributed(manifest: Manifest) -> None:
+    assert "| tales | 4321 | CC0 | Ann | a:b |" in section(
+        model_card(manifest, 80), "Training data"
+    )
+
+
+def test_translation_scores_carry_their_signatures(manifest: Manifest) -> None:
+    text = section(model_card(manifest, 80), "Translation")
+    assert "| talks | int8 | 4 | 41.27 | 63.91 | 777 |" in text
+    assert "| talks | fp32 | 4 | 42.58 | 63.91 | 777 |" in text
+    assert "signature-of-bleu" in text
+    assert "signature-of-chrf" in text
+    assert "hansards" not in text
+
+
+def test_alignment_errors_tell_tuning_and_shipped(manifest: Manifest) -> None:
+    text = section(model_card(manifest, 80), "Word alignment")
+    rows = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    shipped = "alignment | mutual-best ≥ 0.26 **shipped** | 9.87 | 91.2 | 88.5 |"
+    assert rows == [
+        f"| tales (tuning) | {shipped}",
+        "| hansards | cross | best-source ≥ 0.26 | 23.45 | 91.2 | 88.5 |",
+        f"| hansards | {shipped}",
+    ], "the precision that is served, and no other"
+
+
+def test_agreement_is_stated(manifest: Manifest) -> None:
+    text = section(model_card(manifest, 80), "int8 against fp32, and against training")
+    assert "| int8 | 96 | 2000 | 75.0% | 3.2e-03 | 7.7e-03 | 0.0e+00 | 0.125 |" in text
+
+
+def test_limits_are_those_of_the_model_and_of_training(manifest: Manifest) -> None:
+    text = section(model_card(manifest, 83), "Limits")
+    limit = manifest.model.limits.source_tokens
+    assert f"up to {limit} tokens; training saw at most 83" in text
+
+
+def test_every_table_is_whole(manifest: Manifest) -> None:
+    lines = model_card(manifest, 80).splitlines()
+    tables = 0
+    for number, line in enumerate(lines):
+        if line.startswith("| ---"):
+            tables += 1
+            columns = line.count("|")
+            assert lines[number - 1].count("|") == lines[number + 1].count("|") == columns
+            assert not lines[number - 2], "a blank line, or it would not be a table"
+    assert tables == 4
+
+
+def test_the_real_manifest_has_all_that_the_card_asks_for(toy_bundle: Bundle) -> None:
+    assert model_card(toy_bundle.manifest, 40) == (toy_bundle.folder / "MODEL_CARD.md").read_text(
+        encoding="utf-8"
+    )

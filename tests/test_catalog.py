@@ -1,0 +1,119 @@
+"""Catalog: which bundle translates which pair, and what may be loaded."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from service import catalog as rooms
+from service.bundle import Bundle, write_manifest
+from service.catalog import Catalog
+from service.errors import AmbiguousPair, BundleError, UnknownPair, UnsealedBundle
+from service.settings import Settings
+
+ONE = {"workers": 1, "slots": 8}
+
+
+def place(toy_bundle: Bundle, folder: Path, source: str, target: str) -> None:
+    """Copy the toy bundle under the name of another pair."""
+    name = f"{source}-{target}"
+    shutil.copytree(toy_bundle.folder, folder / name)
+    manifest = toy_bundle.manifest
+    write_manifest(
+        folder / name,
+        replace(
+            manifest,
+            name=name,
+            source=replace(manifest.source, code=source, name=source.upper()),
+            target=replace(manifest.target, code=target, name=target.upper()),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def loaded(toy_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
+    folder = tmp_path_factory.mktemp("bundles")
+    for source, target in (("en", "fr"), ("en", "fr-CA"), ("de", "en")):
+        place(toy_bundle, folder, source, target)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rooms, "EMBEDDED", folder)
+        catalog = Catalog.load(Settings(**ONE))
+    yield catalog
+    catalog.close(1.0)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "found"),
+    [
+        ("en", "fr", "en-fr"),
+        ("EN", "FR", "en-fr"),
+        ("en-US", "fr-FR", "en-fr"),
+        ("en", "fr-ca", "en-fr-CA"),
+        ("en_GB", "fr", "en-fr"),
+        ("de", None, "de-en"),
+        (None, "en", "de-en"),
+        (None, "fr", "en-fr"),
+    ],
+)
+def test_a_pair_finds_its_bundle(
+    loaded: Catalog, source: str | None, target: str | None, found: str
+) -> None:
+    assert loaded.choose(source, target).manifest.name == found
+
+
+@pytest.mark.parametrize(("source", "target"), [("en", None), (None, None)])
+def test_what_fits_several_is_ambiguous(
+    loaded: Catalog, source: str | None, target: str | None
+) -> None:
+    with pytest.raises(AmbiguousPair):
+        loaded.choose(source, target)
+
+
+def test_an_unknown_pair_lists_those_that_exist(loaded: Catalog) -> None:
+    with pytest.raises(UnknownPair) as refusal:
+        loaded.choose("fr", "en")
+    assert refusal.value.detail == {"pairs": [["de", "en"], ["en", "fr"], ["en", "fr-CA"]]}
+
+
+def test_languages_list_their_targets(loaded: Catalog) -> None:
+    assert [(x.code, x.name, x.targets) for x in loaded.languages()] == [
+        ("de", "DE", ("en",)),
+        ("en", "EN", ("fr", "fr-CA")),
+    ]
+
+
+def test_it_is_ready_once_every_bundle_has_translated(loaded: Catalog) -> None:
+    assert loaded.ready()
+    assert not Catalog(loaded.translators()).ready()
+
+
+def test_an_extra_bundle_takes_the_place_of_its_namesake(
+    toy_bundle: Bundle, tmp_path: Path
+) -> None:
+    place(toy_bundle, tmp_path, "en", "fr")
+    catalog = Catalog.load(Settings(bundles=tmp_path, **ONE))
+    try:
+        (only,) = catalog.translators()
+        assert only.manifest.parameters == toy_bundle.manifest.parameters
+    finally:
+        catalog.close(1.0)
+
+
+def test_an_unsealed_folder_stops_the_start(
+    toy_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(toy_bundle, tmp_path, "en", "fr")
+    (tmp_path / "en-fr" / "bundle.json").unlink()
+    monkeypatch.setattr(rooms, "EMBEDDED", tmp_path)
+    with pytest.raises(UnsealedBundle, match="en-fr"):
+        Catalog.load(Settings(**ONE))
+
+
+def test_without_any_bundle_there_is_nothing_to_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "EMBEDDED", tmp_path)
+    with pytest.raises(BundleError, match="no bundle"):
+        Catalog.load(Settings(**ONE))

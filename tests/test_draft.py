@@ -1,0 +1,100 @@
+"""Exported folders before they are sealed."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from model_export import draft
+from model_export.run import Run
+from model_export.subwords import BOS, EOS, PAD
+from service.bundle import FORMAT, LinkRule, Special, open_bundle
+from service.errors import DamagedBundle, UnsealedBundle
+
+RULE = LinkRule("alignment", "mutual-best", 0.25)
+
+
+@pytest.fixture
+def run(toy_run: Run, tmp_path: Path) -> Run:
+    """A copy of the int8 folder of the toy run, to be broken."""
+    shutil.copytree(draft.folder(toy_run, "int8"), tmp_path / "toy" / "int8")
+    return Run(toy_run.recipe, toy_run.data, tmp_path / "toy")
+
+
+def test_each_precision_has_a_folder(run: Run) -> None:
+    assert draft.folder(run, "int8").is_dir()
+    assert draft.folder(run, "int8") != draft.folder(run, "fp32")
+
+
+def test_a_draft_is_a_bundle_of_the_recipe(run: Run) -> None:
+    bundle = draft.open_draft(run, "int8", RULE)
+    manifest, recipe = bundle.manifest, run.recipe.bundle
+    assert (manifest.format, manifest.name, manifest.licence) == (FORMAT, "toy", recipe.licence)
+    for side, wanted in ((manifest.source, recipe.source), (manifest.target, recipe.target)):
+        assert (side.code, side.name, side.joiner, side.words) == (
+            wanted.code,
+            wanted.name,
+            wanted.joiner,
+            wanted.words,
+        )
+        assert bundle.path(side.tokenizer).is_file()
+    assert manifest.source.tokenizer != manifest.target.tokenizer
+    assert manifest.sizes == asdict(run.recipe.model)
+    assert manifest.link_rule == RULE
+    assert manifest.model.precision == "int8"
+    assert manifest.model.special == Special(PAD, BOS, EOS)
+    assert manifest.model.limits == draft.LIMITS
+    for graph in manifest.model.graphs:
+        assert bundle.path(graph.file).is_file()
+
+
+def test_a_draft_cannot_pass_for_a_sealed_bundle(run: Run) -> None:
+    bundle = draft.open_draft(run, "int8", RULE)
+    assert bundle.manifest.version == "unsealed"
+    assert bundle.manifest.files == ()
+    with pytest.raises(UnsealedBundle):
+        open_bundle(bundle.folder)
+
+
+def test_a_folder_without_graphs_says_what_to_run(run: Run) -> None:
+    with pytest.raises(SystemExit, match=r"fp32 holds no exported graphs: run `export` first"):
+        draft.open_draft(run, "fp32", RULE)
+
+
+def test_a_damaged_description_is_named(run: Run) -> None:
+    path = draft.folder(run, "int8") / draft.GRAPHS
+    described = json.loads(path.read_text(encoding="utf-8"))
+    del described["state"]
+    path.write_text(json.dumps(described), encoding="utf-8")
+    with pytest.raises(DamagedBundle, match=r"graphs\.json: missing field state"):
+        draft.open_draft(run, "int8", RULE)
+
+
+def test_writing_completes_an_exported_folder(run: Run, toy_run: Run) -> None:
+    place = draft.folder(run, "int8")
+    described = json.loads((place / draft.GRAPHS).read_text(encoding="utf-8"))
+    for name in ("special", "limits"):
+        del described[name]
+    for name in (draft.GRAPHS, "source.model", "target.model"):
+        (place / name).unlink()
+    shutil.copyfile(toy_run.source_model, run.source_model)
+    run.target_model.write_bytes(b"another")
+    draft.write_model(run, "int8", described)
+    assert draft.open_draft(run, "int8", RULE).manifest.model.special.eos == EOS
+    assert (place / "source.model").read_bytes() == toy_run.source_model.read_bytes()
+    assert (place / "target.model").read_bytes() == b"another"
+
+
+def test_checksums_tell_every_file_that_changed(run: Run) -> None:
+    before = draft.checksums(run, "int8")
+    assert set(before) == {"encoder.onnx", "decoder.onnx", "source.model", "target.model"}
+    assert draft.checksums(run, "int8") == before
+    for name in before:
+        path = draft.folder(run, "int8") / name
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+        after = draft.checksums(run, "int8")
+        assert {key for key in before if after[key] != before[key]} == {name}
+        path.write_bytes(content)

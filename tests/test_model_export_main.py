@@ -1,0 +1,187 @@
+"""The command line of training: stages in order, and one line for what a person can mend."""
+
+import dataclasses
+import gzip
+import json
+import random
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from model_export import __main__ as commands
+from model_export import corpus
+from model_export.corpus import Ragged
+from model_export.labels import AlignerError
+from model_export.run import Run, load_corpus, load_ragged
+from model_export.verify import Agreement
+from service.bundle import Bundle
+from tests import toy
+
+STAGES = ["subwords", "labels", "train", "export", "verify", "evaluate", "seal"]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "toy.toml"
+    path.write_text(toy.RECIPE, encoding="utf-8")
+    return path
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
+    """Run a command that must fail, and return its one line."""
+    monkeypatch.setattr(sys, "argv", ["model_export", *map(str, arguments)])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with pytest.raises(SystemExit) as stopped:
+        commands.main()
+    line = str(stopped.value.code)
+    assert line.startswith("error: "), "sys.exit prints it and ends with status 1"
+    assert "\n" not in line
+    assert "Traceback" not in line
+    return line
+
+
+def test_help_lists_the_stages_in_the_order_of_the_chain() -> None:
+    result = CliRunner().invoke(commands.app, ["--help"], env={"COLUMNS": "100", "NO_COLOR": "1"})
+    assert result.exit_code == 0
+    listed = re.findall(r"^\W*([a-z]+) {2,}[A-Z]", result.output, re.MULTILINE)
+    assert [name for name in listed if name in STAGES] == STAGES
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_names_a_recipe_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stage: str
+) -> None:
+    line = fails(monkeypatch, stage, tmp_path / "nowhere.toml")
+    assert re.search(r"cannot read .*nowhere\.toml: No such file", line)
+
+
+def test_a_mistake_in_a_recipe_is_named(monkeypatch: pytest.MonkeyPatch, recipe: Path) -> None:
+    recipe.write_text(toy.RECIPE + "\nspeed = 3\n", encoding="utf-8")
+    assert fails(monkeypatch, "train", recipe) == "error: unknown key evaluation.speed"
+
+
+def test_a_missing_file_is_named(
+    monkeypatch: pytest.MonkeyPatch, recipe: Path, tmp_path: Path
+) -> None:
+    places = "--data", tmp_path / "data", "--runs", tmp_path / "runs"
+    line = fails(monkeypatch, "subwords", recipe, *places)
+    assert line == f"error: {tmp_path / 'data' / 'train.tsv.gz'}: No such file or directory"
+    line = fails(monkeypatch, "labels", recipe, *places)
+    assert line == f"error: {tmp_path / 'runs' / 'toy' / 'corpus.npz'}: No such file or directory"
+
+
+def test_a_damaged_file_is_named(
+    monkeypatch: pytest.MonkeyPatch, recipe: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "train.tsv.gz").write_text("not gzip", encoding="utf-8")
+    assert "Not a gzipped file" in fails(monkeypatch, "subwords", recipe, "--data", tmp_path)
+    folder = tmp_path / "runs" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "source.model").write_text("not a model", encoding="utf-8")
+    line = fails(monkeypatch, "export", recipe, "--runs", tmp_path / "runs")
+    assert "source.model is not a SentencePiece model" in line
+
+
+def test_an_aligner_that_fails_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, recipe: Path, toy_run: Run
+) -> None:
+    def fail(*_: object) -> Ragged:
+        raise AlignerError("eflomal failed:\nno memory\n")
+
+    monkeypatch.setattr("model_export.labels.label_links", fail)
+    runs = toy_run.folder.parent
+    line = fails(monkeypatch, "labels", recipe, "--data", toy_run.data, "--runs", runs)
+    assert line == "error: eflomal failed: no memory"
+
+
+def test_a_refusal_to_seal_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, recipe: Path, toy_run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "runs" / "toy"
+    folder.mkdir(parents=True)
+    for name in ("source.model", "target.model", "best.pt"):
+        shutil.copyfile(toy_run.path(name), folder / name)
+    line = fails(monkeypatch, "seal", recipe, "--runs", folder.parent, "--out", tmp_path / "out")
+    assert line.endswith("verify.json is missing: run `verify` first")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, recipe: Path) -> None:
+    def fail(*_: object) -> Run:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(commands, "open_run", fail)
+    monkeypatch.setattr(sys, "argv", ["model_export", "export", str(recipe)])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with pytest.raises(ZeroDivisionError):
+        commands.main()
+
+
+def test_a_disagreement_is_recorded_and_fails(
+    monkeypatch: pytest.MonkeyPatch, recipe: Path, toy_run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(toy_run.folder, tmp_path / "runs" / "toy")
+
+    def disagree(run: Run, model: object, precision: str) -> Agreement:
+        return Agreement(precision, 0.1, tokens=9, close_tokens=9, different_tokens=1)
+
+    monkeypatch.setattr("model_export.verify.verify", disagree)
+    arguments = ["verify", str(recipe), "--runs", str(tmp_path / "runs")]
+    assert CliRunner().invoke(commands.app, arguments).exit_code == 1
+    record = json.loads((tmp_path / "runs" / "toy" / "verify.json").read_text(encoding="utf-8"))
+    assert [record[name]["holds"] for name in ("int8", "fp32")] == [False, False]
+
+
+def test_subwords_are_trained_and_the_corpus_encoded(recipe: Path, tmp_path: Path) -> None:
+    rng = random.Random(1)
+    pairs = [toy.pair(rng).line() for _ in range(300)]
+    with gzip.open(tmp_path / "train.tsv.gz", "wt", encoding="utf-8") as out:
+        out.writelines(pairs)
+    text = re.sub(r"^size = .*$", "size = 300", toy.RECIPE, flags=re.MULTILINE)
+    recipe.write_text(text, encoding="utf-8")
+    commands.subwords(recipe, tmp_path, tmp_path / "runs")
+    run = commands.open_run(recipe, tmp_path, tmp_path / "runs")
+    assert run.folder == tmp_path / "runs" / "toy"
+    rows, tokenizers = load_ragged(run.path("corpus.npz")), run.tokenizers()
+    for side, tokenizer, column in zip(("source", "target"), tokenizers, (0, 1), strict=True):
+        assert tokenizer.size == 300
+        texts = [tokenizer.decode(rows[side][i].tolist()).text for i in range(len(rows[side]))]
+        assert texts == [line.split("\t")[column] for line in pairs]
+
+
+def test_labels_learn_from_more_corpora_but_keep_the_training_pairs(
+    monkeypatch: pytest.MonkeyPatch, recipe: Path, toy_run: Run, tmp_path: Path
+) -> None:
+    lines = ["The cat.\tLe chat.\ttoy\n", *["A tree.\tUn arbre.\tmore\n"] * 5, "x\ty\tother\n"]
+    with gzip.open(tmp_path / "train.tsv.gz", "wt", encoding="utf-8") as out:
+        out.writelines(lines)
+    text = toy.RECIPE.replace("more_corpora = []", 'more_corpora = ["more"]')
+    recipe.write_text(text.replace("more_pairs = 0", "more_pairs = 3"), encoding="utf-8")
+    run = dataclasses.replace(commands.open_run(recipe, tmp_path, tmp_path / "runs"), data=tmp_path)
+    for model in (toy_run.source_model, toy_run.target_model):
+        shutil.copyfile(model, run.path(model.name))
+    commands.encode_corpus(run, corpus.training_pairs(tmp_path, run.recipe.corpus))
+
+    def label(source: Ragged, target: Ragged, keep: int, symmetrization: str) -> Ragged:
+        assert (len(source), len(target), keep) == (4, 4, 1)
+        assert symmetrization == run.recipe.labels.symmetrization
+        texts = [run.tokenizers()[1].decode(target[i].tolist()).text for i in range(4)]
+        assert texts == ["Le chat.", *["Un arbre."] * 3]
+        return Ragged.of([[1 << 16 | 1]])
+
+    monkeypatch.setattr("model_export.labels.label_links", label)
+    commands.make_labels(recipe, tmp_path, tmp_path / "runs")
+    assert load_corpus(run).links[0].tolist() == [1 << 16 | 1]
+
+
+def test_a_sentence_is_drawn_from_a_sealed_bundle(toy_bundle: Bundle, tmp_path: Path) -> None:
+    commands.draw(toy_bundle.folder, "The cat sees the dog.", tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_unsealed_folder_is_not_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "not verified and sealed" in fails(monkeypatch, "draw", tmp_path, "Hello.")

@@ -1,0 +1,110 @@
+"""Pictures: what is drawn, and that it is written."""
+
+import dataclasses
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from model_export import pictures
+from model_export.run import Run
+from model_export.train import load_model
+from service.search import Floats
+from service.translator import Translator
+
+PNG = b"\x89PNG\r\n"
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Every figure that is saved."""
+    figures: list[Figure] = []
+    save = Figure.savefig
+
+    def keep(figure: Figure, path: Path, dpi: int) -> None:
+        figures.append(figure)
+        save(figure, path, dpi=dpi // 4)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures
+
+
+def labels(figure: Figure, place: int) -> tuple[list[str], list[str]]:
+    """Column and row labels of a matrix."""
+    axes = figure.axes[place]
+    return (
+        [label.get_text() for label in axes.get_xticklabels()],
+        [label.get_text() for label in axes.get_yticklabels()],
+    )
+
+
+def matrices(figure: Figure) -> list[Floats]:
+    """The matrices of a figure, in the order of its places."""
+    return [np.asarray(axes.get_images()[0].get_array(), np.float32) for axes in figure.axes]
+
+
+def test_the_curve_shows_losses_and_scores(
+    toy_run: Run, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    run = dataclasses.replace(toy_run, folder=tmp_path)
+    run.log(step=50, token=5.0, cross=2.0, alignment=1.5, total=7.0)
+    run.log(step=60, chrf=20.0, bleu=3.0)
+    run.log(step=100, token=4.0, cross=1.0, alignment=0.5, total=5.0)
+    path = pictures.draw_curve(run)
+    assert path == tmp_path / "curve.png"
+    assert path.read_bytes().startswith(PNG)
+    (figure,) = drawn
+    lines = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
+    assert set(lines) == {"token", "cross", "alignment", "chrf", "bleu"}
+    points = {name: np.asarray(line.get_xydata()).tolist() for name, line in lines.items()}
+    assert points["token"] == [[50, 5.0], [100, 4.0]]
+    assert points["alignment"] == [[50, 1.5], [100, 0.5]]
+    assert (points["chrf"], points["bleu"]) == ([[60, 20.0]], [[60, 3.0]])
+
+
+def test_both_attentions_of_dev_sentences_are_drawn(
+    toy_run: Run, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    run = dataclasses.replace(toy_run, folder=tmp_path)
+    for model in (toy_run.source_model, toy_run.target_model):
+        shutil.copyfile(model, tmp_path / model.name)
+    path = pictures.draw_attentions(run, load_model(toy_run))
+    assert path.read_bytes().startswith(PNG)
+    (figure,) = drawn
+    assert [axes.get_title() for axes in figure.axes] == list(pictures.TITLES) * 3
+    first = run.dev_pairs()[0]
+    columns, rows = labels(figure, 0)
+    assert "".join(columns[:-1]) == first.source.replace(" ", "")
+    assert "".join(rows[:-1]) == first.target.replace(" ", ""), "the toy model has learnt it"
+    assert columns[-1] == rows[-1] == "</s>"
+    for matrix in matrices(figure):
+        assert matrix.sum(axis=1) == pytest.approx(1.0, abs=1e-4)
+    cross, alignment = matrices(figure)[:2]
+    assert cross.shape == alignment.shape == (len(rows), len(columns))
+
+
+def test_one_dev_sentence_is_enough(toy_run: Run, tmp_path: Path, drawn: list[Figure]) -> None:
+    with gzip.open(tmp_path / "dev.tsv.gz", "wt", encoding="utf-8") as out:
+        out.write("The cat sees the dog.\tLe chat voit le chien.\ttoy\n")
+    run = Run(toy_run.recipe, tmp_path, tmp_path)
+    for model in (toy_run.source_model, toy_run.target_model):
+        shutil.copyfile(model, tmp_path / model.name)
+    assert pictures.draw_attentions(run, load_model(toy_run)).is_file()
+    assert len(drawn[0].axes) == 2
+
+
+def test_a_translation_is_drawn_as_the_bundle_makes_it(
+    translator: Translator, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    path = pictures.draw_translation(translator, "The cat sees the dog.", tmp_path / "x.png")
+    assert path.read_bytes().startswith(PNG)
+    (figure,) = drawn
+    columns, rows = labels(figure, 1)
+    assert "".join(columns) == "Thecatseesthedog.</s>"
+    assert "".join(rows) == "Lechatvoitlechien.</s>"
+    cross, alignment = matrices(figure)
+    assert cross.shape == alignment.shape == (len(rows), len(columns))
+    assert abs(cross - alignment).max() > 1e-3

@@ -1,0 +1,98 @@
+"""Runner: shapes, padding, exact independence of the batch, and typed failures."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.bundle import Bundle
+from service.errors import DamagedBundle, StepFailed
+from service.runner import Encoded, Runner, Stepped
+
+EOS = 3
+
+
+@pytest.fixture(scope="module")
+def runner(toy_bundle: Bundle) -> Runner:
+    return Runner(toy_bundle.path, toy_bundle.manifest.model)
+
+
+def source(length: int) -> list[int]:
+    rng = np.random.default_rng(length)
+    return [*rng.integers(300, 8000, length - 1).tolist(), EOS]
+
+
+def step(runner: Runner, rows: list[Encoded], tokens: list[int], width: int = 0) -> Stepped:
+    """Run rows of different widths as one batch, padded to the widest, or to `width`."""
+    widest = max(width, *(len(row.memory["memory"]) for row in rows))
+    memory = {
+        name: np.stack(
+            [
+                np.pad(
+                    r.memory[name], [(0, widest - len(r.memory[name]))] + [(0, 0)] * (a.ndim - 1)
+                )
+                for r in rows
+            ]
+        )
+        for name, a in rows[0].memory.items()
+    }
+    state = {name: np.stack([row.state[name] for row in rows]) for name in rows[0].state}
+    return runner.step(tokens, memory, state)
+
+
+def test_shapes_are_those_of_the_manifest(runner: Runner) -> None:
+    (encoded,) = runner.encode([source(5)])
+    assert encoded.memory["memory"].shape == (8, 64)
+    assert encoded.memory["mask"].tolist() == [True] * 5 + [False] * 3
+    stepped = step(runner, [encoded], [2])
+    assert stepped.logits.shape == (1, 8000)
+    assert {kind: rows.shape for kind, rows in stepped.attention.items()} == {
+        "cross": (1, 8),
+        "alignment": (1, 8),
+    }
+
+
+def test_attention_is_zero_on_padding_and_sums_to_one(runner: Runner) -> None:
+    encoded = runner.encode([source(5), source(14)])
+    stepped = step(runner, encoded, [2, 400])
+    for rows in stepped.attention.values():
+        assert rows.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+        assert (rows[0, 5:] == 0).all()
+        assert (rows[1, 14:] == 0).all()
+
+
+def test_batch_mates_and_padding_change_nothing_to_the_last_bit(runner: Runner) -> None:
+    lengths = [1, 2, 3, 5, 8, 13, 21, 40]
+    crowd = runner.encode([source(length) for length in lengths])
+    together = step(runner, crowd, [500 + length for length in lengths])
+    for row, length in enumerate(lengths):
+        (alone,) = runner.encode([source(length)])
+        for name, value in alone.memory.items():
+            assert (value == crowd[row].memory[name]).all()
+        for width in (0, 60):
+            one = step(runner, [alone], [500 + length], width)
+            assert (one.logits[0] == together.logits[row]).all()
+            for kind, rows in one.attention.items():
+                assert (rows[0, :length] == together.attention[kind][row, :length]).all()
+            for name, state in one.state.items():
+                assert (state[0] == together.state[name][row]).all()
+
+
+def test_ids_out_of_range_fail_with_a_type(runner: Runner) -> None:
+    with pytest.raises(StepFailed):
+        runner.encode([[10**6, EOS]])
+
+
+def test_a_file_that_is_no_graph_is_named(toy_bundle: Bundle, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(toy_bundle.folder, tmp_path / "toy"))
+    (folder / "decoder.onnx").write_bytes(b"no graph")
+    with pytest.raises(DamagedBundle, match=r"decoder\.onnx cannot be loaded"):
+        Runner(Bundle(folder, toy_bundle.manifest).path, toy_bundle.manifest.model)
+
+
+def test_a_tensor_that_the_graph_lacks_is_named(toy_bundle: Bundle) -> None:
+    model = replace(toy_bundle.manifest.model, memory=("memory", "keys", "mask", "ghost"))
+    with pytest.raises(DamagedBundle, match="ghost"):
+        Runner(toy_bundle.path, model)
