@@ -34,6 +34,7 @@ MENDABLE = (
     config.RecipeError,
     labels.AlignerError,
     sealing.SealError,
+    draft.DraftError,
     BundleError,
     RequestError,
 )

@@ -1,15 +1,13 @@
-"""Checkpoints: save, load, average; nothing else.
+"""Checkpoints: save and load; nothing else.
 
 A checkpoint holds all that training needs to go on exactly: weights, optimizer, position
 and random state. It is written beside its place and renamed, so a crash leaves the last.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 State = dict[str, Any]
 
@@ -25,9 +23,3 @@ def load(path: Path) -> State:
     """Read a checkpoint onto the CPU; only tensors and plain values are unpickled."""
     state: State = torch.load(path, map_location="cpu", weights_only=True)
     return state
-
-
-def average(paths: Sequence[Path]) -> dict[str, Tensor]:
-    """Return the mean of the weights of several checkpoints."""
-    models = [load(path)["model"] for path in paths]
-    return {name: sum(model[name] for model in models) / len(models) for name in models[0]}

@@ -30,6 +30,10 @@ GRAPHS = "graphs.json"
 LIMITS = Limits(source_tokens=400, target_tokens=800, source_multiple=SOURCE_MULTIPLE)
 
 
+class DraftError(Exception):
+    """There is nothing exported to open."""
+
+
 def folder(run: Run, precision: str) -> Path:
     """Return the folder that holds the graphs of one precision."""
     return run.path(precision)
@@ -50,7 +54,7 @@ def open_draft(run: Run, precision: str, link_rule: LinkRule) -> Bundle:
     place = folder(run, precision)
     path = place / GRAPHS
     if not path.is_file():
-        raise SystemExit(f"{place} holds no exported graphs: run `export` first")
+        raise DraftError(f"{place} holds no exported graphs: run `export` first")
     model = parse(Model, json.loads(path.read_text(encoding="utf-8")), GRAPHS)
     recipe = run.recipe.bundle
     manifest = Manifest(

@@ -24,6 +24,8 @@ from model_export.run import Run, load_corpus
 from model_export.subwords import BOS, EOS, PAD
 from service.tokenizer import Tokenizer
 
+LOG_EVERY = 50
+
 
 @dataclass(slots=True)
 class Position:
@@ -102,7 +104,9 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.at = Position(**state["position"])
         torch.set_rng_state(state["random"])
-        self.bf16 = state.get("bf16", self.bf16)  # the trial of a busy machine may differ
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["device_random"])
+        self.bf16 = state["bf16"]  # the trial of a busy machine may differ
 
     def save(self) -> None:
         """Write the checkpoint of the run."""
@@ -114,6 +118,8 @@ class Trainer:
             "random": torch.get_rng_state(),
             "bf16": self.bf16,
         }
+        if self.device.type == "cuda":
+            state["device_random"] = torch.cuda.get_rng_state()
         checkpoint.save(self.run.checkpoint, state)
 
     def epoch_batches(self) -> Iterator[Batch]:
@@ -124,6 +130,14 @@ class Trainer:
         for indices in groups[self.at.batch :]:
             yield collate(self.corpus, indices, PAD, BOS, EOS)
         self.at.epoch, self.at.batch = self.at.epoch + 1, 0
+
+    def remaining_batches(self) -> Iterator[Batch]:
+        """Yield batches, epoch after epoch, until training is done."""
+        while not self.done():
+            for batch in self.epoch_batches():
+                yield batch
+                if self.done():
+                    return
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """Make one optimizer step; return its losses."""
@@ -194,20 +208,17 @@ def train(run: Run, device: torch.device, resume: bool) -> None:
         run.path("log.jsonl").unlink(missing_ok=True)
     with Progress(trainer.options.steps, trainer.at.step) as progress:
         saved = time.monotonic()
-        while not trainer.done():
-            for batch in trainer.epoch_batches():
-                losses = trainer.train_step(batch)
-                progress.step(losses, int((batch.target_out != PAD).sum()))
-                if trainer.at.step % 50 == 0:
-                    run.log(
-                        step=trainer.at.step, tokens_per_second=progress.rate, **progress.means()
-                    )
-                if trainer.at.step % trainer.options.dev_every == 0:
-                    progress.dev(trainer.measure())
-                if time.monotonic() - saved > 60 * trainer.options.checkpoint_minutes:
-                    trainer.save()
-                    saved = time.monotonic()
-                if trainer.done():
-                    break
-    trainer.measure()
+        for batch in trainer.remaining_batches():
+            losses = trainer.train_step(batch)
+            progress.step(losses, int((batch.target_out != PAD).sum()))
+            if trainer.at.step % LOG_EVERY == 0:
+                means = progress.means()
+                run.log(step=trainer.at.step, tokens_per_second=progress.rate, **means)
+            if trainer.at.step % trainer.options.dev_every == 0:
+                progress.dev(trainer.measure())
+            if time.monotonic() - saved > 60 * trainer.options.checkpoint_minutes:
+                trainer.save()
+                saved = time.monotonic()
+    if trainer.at.step % trainer.options.dev_every:
+        trainer.measure()
     trainer.save()

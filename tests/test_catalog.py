@@ -13,7 +13,7 @@ from service.catalog import Catalog
 from service.errors import AmbiguousPair, BundleError, UnknownPair, UnsealedBundle
 from service.settings import Settings
 
-ONE = {"workers": 1, "slots": 8}
+ONE = Settings(workers=1, slots=8)
 
 
 def place(toy_bundle: Bundle, folder: Path, source: str, target: str) -> None:
@@ -39,7 +39,7 @@ def loaded(toy_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iter
         place(toy_bundle, folder, source, target)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rooms, "EMBEDDED", folder)
-        catalog = Catalog.load(Settings(**ONE))
+        catalog = Catalog.load(ONE)
     yield catalog
     catalog.close(1.0)
 
@@ -93,7 +93,7 @@ def test_an_extra_bundle_takes_the_place_of_its_namesake(
     toy_bundle: Bundle, tmp_path: Path
 ) -> None:
     place(toy_bundle, tmp_path, "en", "fr")
-    catalog = Catalog.load(Settings(bundles=tmp_path, **ONE))
+    catalog = Catalog.load(Settings(workers=1, slots=8, bundles=tmp_path))
     try:
         (only,) = catalog.translators()
         assert only.manifest.parameters == toy_bundle.manifest.parameters
@@ -108,7 +108,7 @@ def test_an_unsealed_folder_stops_the_start(
     (tmp_path / "en-fr" / "bundle.json").unlink()
     monkeypatch.setattr(rooms, "EMBEDDED", tmp_path)
     with pytest.raises(UnsealedBundle, match="en-fr"):
-        Catalog.load(Settings(**ONE))
+        Catalog.load(ONE)
 
 
 def test_without_any_bundle_there_is_nothing_to_serve(
@@ -116,4 +116,4 @@ def test_without_any_bundle_there_is_nothing_to_serve(
 ) -> None:
     monkeypatch.setattr(rooms, "EMBEDDED", tmp_path)
     with pytest.raises(BundleError, match="no bundle"):
-        Catalog.load(Settings(**ONE))
+        Catalog.load(ONE)

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, safe to read, averaged."""
+"""Checkpoints: whole or not at all, and safe to read."""
 
 import pickle
 from pathlib import Path
@@ -67,13 +67,3 @@ def test_arbitrary_pickles_are_refused(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps(Trap(), protocol=2))
     with pytest.raises(pickle.UnpicklingError):
         checkpoint.load(path)
-
-
-def test_weights_are_averaged(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{n}.pt" for n in range(3)]
-    for n, path in enumerate(paths):
-        checkpoint.save(path, state(float(n * n)))
-    mean = checkpoint.average(paths)
-    assert set(mean) == {"weight", "bias"}
-    assert mean["weight"].allclose(torch.full((2, 3), 5 / 3))
-    assert checkpoint.average(paths[2:])["bias"].tolist() == [4.0]

@@ -59,7 +59,9 @@ def test_a_draft_cannot_pass_for_a_sealed_bundle(run: Run) -> None:
 
 
 def test_a_folder_without_graphs_says_what_to_run(run: Run) -> None:
-    with pytest.raises(SystemExit, match=r"fp32 holds no exported graphs: run `export` first"):
+    with pytest.raises(
+        draft.DraftError, match=r"fp32 holds no exported graphs: run `export` first"
+    ):
         draft.open_draft(run, "fp32", RULE)
 
 

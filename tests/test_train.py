@@ -206,7 +206,7 @@ def test_training_stops_when_the_dev_score_does_not_rise(prepared: Run, tmp_path
 
 
 def test_the_loss_falls_and_is_logged(prepared: Run, tmp_path: Path) -> None:
-    options = {"steps": 50, "warmup": 2, "dev_every": 1000, "learning_rate": 0.05}
+    options = {"steps": 50, "dev_every": 99, "learning_rate": 0.05, "checkpoint_minutes": 9.0}
     run = fresh(prepared, tmp_path, options)
     run.log(step=1, token=0.0)  # of an earlier run, which a new one forgets
     trainer = Trainer(run, CPU)

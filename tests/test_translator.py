@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -14,19 +15,22 @@ from service.translation import Alignment, Hypothesis, Side, Translation
 from service.translator import Options, Pair, Translator
 from tests import toy
 
+Kind = Literal["cross", "alignment"]
+Unit = Literal["token", "word"]
 ONCE = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
-def translate(translator: Translator, *texts: str, **chosen: object) -> list[Translation]:
-    return asyncio.run(translator.translate(texts, Options(**chosen)))  # type: ignore[arg-type]
+def translate(
+    translator: Translator, *texts: str, options: Options | None = None
+) -> list[Translation]:
+    return asyncio.run(translator.translate(texts, options or Options()))
 
 
-def align(translator: Translator, *pairs: Pair, **chosen: object) -> list[Alignment]:
-    options = Options(**{"attention": "alignment", **chosen})  # type: ignore[arg-type]
-    return asyncio.run(translator.align(pairs, options))
+def align(translator: Translator, *pairs: Pair, kind: Kind = "alignment") -> list[Alignment]:
+    return asyncio.run(translator.align(pairs, Options(attention=kind)))
 
 
 def sentences(count: int) -> list[str]:
@@ -82,16 +86,18 @@ def test_it_translates_and_links(translator: Translator) -> None:
 
 @pytest.mark.parametrize("unit", ["token", "word"])
 @pytest.mark.parametrize("kind", ["cross", "alignment"])
-def test_shapes_and_sums_of_both_attentions(translator: Translator, unit: str, kind: str) -> None:
+def test_shapes_and_sums_of_both_attentions(translator: Translator, unit: Unit, kind: Kind) -> None:
     texts = sentences(5)
     for made, text in zip(
-        translate(translator, *texts, unit=unit, attention=kind), texts, strict=True
+        translate(translator, *texts, options=Options(unit=unit, attention=kind)),
+        texts,
+        strict=True,
     ):
         check(made, text, unit)
 
 
 def test_without_attention_the_links_are_still_there(translator: Translator) -> None:
-    (made,) = translate(translator, "The cat sees the dog.", attention="none")
+    (made,) = translate(translator, "The cat sees the dog.", options=Options(attention="none"))
     assert made.sentences[0].best.attention is None
     assert made.sentences[0].best.alignment
 
@@ -99,7 +105,7 @@ def test_without_attention_the_links_are_still_there(translator: Translator) -> 
 @ONCE
 @given(text=TEXTS)
 def test_any_text_keeps_the_laws(translator: Translator, text: str) -> None:
-    (made,) = translate(translator, text, max_length=12)
+    (made,) = translate(translator, text, options=Options(max_length=12))
     check(made, text)
     if not text.strip():
         assert made.text == text
@@ -110,7 +116,7 @@ def test_any_text_keeps_the_laws(translator: Translator, text: str) -> None:
     "text", ["👩‍👩‍👧", "e\u0301", "שלום עולם", "\x00", "▁", "\u200b", "\n\n", "a\r\n\r\nb", "🇫🇷"]
 )
 def test_odd_texts_keep_the_laws(translator: Translator, text: str) -> None:
-    (made,) = translate(translator, text, max_length=12)
+    (made,) = translate(translator, text, options=Options(max_length=12))
     check(made, text)
 
 
@@ -144,7 +150,7 @@ def fingerprint(made: Translation) -> list[object]:
 @pytest.mark.parametrize("beam", [1, 3])
 def test_alone_or_in_a_crowd_the_answer_is_the_same(translator: Translator, beam: int) -> None:
     texts = [*sentences(40), "The cat.", " ".join(sentences(3)).replace(".", ""), "Zebra 😀 ▁?"]
-    together = translate(translator, *texts, beam_size=beam, n_best=beam)
+    together = translate(translator, *texts, options=Options(beam_size=beam, n_best=beam))
 
     async def at_once() -> list[Translation]:
         options = Options(beam_size=beam, n_best=beam)
@@ -156,14 +162,14 @@ def test_alone_or_in_a_crowd_the_answer_is_the_same(translator: Translator, beam
 
     joined = asyncio.run(at_once())
     for text, crowd, mix in zip(texts, together, joined, strict=True):
-        (alone,) = translate(translator, text, beam_size=beam, n_best=beam)
+        (alone,) = translate(translator, text, options=Options(beam_size=beam, n_best=beam))
         assert fingerprint(alone) == fingerprint(crowd)
         assert fingerprint(alone) == fingerprint(mix)
 
 
 def test_n_best_hypotheses_have_their_own_everything(translator: Translator) -> None:
     text = "The small bird hears the red dog."
-    (made,) = translate(translator, text, beam_size=4, n_best=4)
+    (made,) = translate(translator, text, options=Options(beam_size=4, n_best=4))
     (one,) = made.sentences
     ranked = [one.best, *one.alternatives]
     assert len({hypothesis.target.text for hypothesis in ranked}) == len(ranked) > 1
@@ -175,7 +181,9 @@ def test_n_best_hypotheses_have_their_own_everything(translator: Translator) -> 
 
 
 def test_a_cut_sentence_says_so(translator: Translator) -> None:
-    (made,) = translate(translator, "The black cat sees the old house.", max_length=3)
+    (made,) = translate(
+        translator, "The black cat sees the old house.", options=Options(max_length=3)
+    )
     best = made.sentences[0].best
     assert best.finish_reason == "length"
     assert len(best.target.tokens) == 3
@@ -205,7 +213,7 @@ def test_the_score_of_a_text_is_weighted_by_tokens(translator: Translator) -> No
 @pytest.mark.parametrize(("beam", "best"), [(0, 1), (1, 2), (2, 0)])
 def test_a_wrong_beam_is_refused(translator: Translator, beam: int, best: int) -> None:
     with pytest.raises(InvalidBeam):
-        translate(translator, "The cat.", beam_size=beam, n_best=best)
+        translate(translator, "The cat.", options=Options(beam_size=beam, n_best=best))
 
 
 def test_a_lone_surrogate_is_refused(translator: Translator) -> None:
@@ -228,7 +236,7 @@ def test_a_given_pair_is_aligned(translator: Translator) -> None:
 def test_forcing_the_own_translation_gives_its_own_score(translator: Translator) -> None:
     text = "The black cat sees the old house."
     (translated,) = translate(translator, text)
-    (aligned,) = align(translator, Pair(text, translated.text), attention="cross")
+    (aligned,) = align(translator, Pair(text, translated.text), kind="cross")
     best = translated.sentences[0].best
     assert aligned.score == pytest.approx(best.score, abs=1e-6)
     assert best.attention is not None

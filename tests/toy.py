@@ -56,7 +56,8 @@ class ToyPair:
     def gold(self) -> str:
         """The pair as a line of gold alignments."""
         links = " ".join(f"{s}-{t}" for s, t in self.links)
-        return f"{' '.join(self.source)}\t{' '.join(self.target)}\t{links} | \n"
+        source, target = (" ".join(words) for words in (self.source, self.target))
+        return f"{source.capitalize()}\t{target.capitalize()}\t{links} | \n"
 
 
 def text(words: tuple[str, ...]) -> str:
