@@ -81,7 +81,11 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Sizes of the network, and the spread of its first embeddings."""
+    """Sizes of the network, the spread of its first embeddings, and its dropout.
+
+    `dropout` falls on embeddings and on the features before the output, `word_dropout` on
+    whole tokens of either side (Gal and Ghahramani 2016; Sennrich and Zhang 2019).
+    """
 
     embedding: int
     embedding_std: float
@@ -89,6 +93,7 @@ class Model:
     decoder: int
     alignment_head: int
     dropout: float
+    word_dropout: float
 
 
 @dataclass(frozen=True, slots=True)

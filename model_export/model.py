@@ -37,13 +37,28 @@ class Output:
     alignment: Tensor  # (B, T, S) scores of the head; row t is about the token *read* at t
 
 
+class EmbeddingDropout(nn.Module):
+    """Dropout of embedded tokens, single numbers and whole tokens; nothing in inference."""
+
+    def __init__(self, sizes: config.Model) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(sizes.dropout)
+        self.words = nn.Dropout(sizes.word_dropout)
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """embedded (B, T, E) -> (B, T, E)."""
+        kept: Tensor = self.words(embedded.new_ones(*embedded.shape[:2], 1))  # (B, T, 1)
+        dropped: Tensor = self.dropout(embedded * kept)
+        return dropped
+
+
 class Encoder(nn.Module):
     """Bidirectional LSTM over embedded source tokens."""
 
     def __init__(self, pieces: int, sizes: config.Model) -> None:
         super().__init__()
         self.embedding = nn.Embedding(pieces, sizes.embedding)
-        self.dropout = nn.Dropout(sizes.dropout)
+        self.dropout = EmbeddingDropout(sizes)
         self.lstm = nn.LSTM(sizes.embedding, sizes.encoder, batch_first=True, bidirectional=True)
         self.bridge = nn.Linear(2 * sizes.encoder, sizes.decoder)
 
@@ -66,7 +81,8 @@ class Decoder(nn.Module):
         super().__init__()
         memory = 2 * sizes.encoder
         self.embedding = nn.Embedding(pieces, sizes.embedding)
-        self.dropout = nn.Dropout(sizes.dropout)
+        self.dropout = EmbeddingDropout(sizes)
+        self.feature_dropout = nn.Dropout(sizes.dropout)
         self.gru = nn.GRU(sizes.embedding, sizes.decoder, batch_first=True)
         self.attention = GeneralAttention(sizes.decoder, memory)
         self.combine = nn.Linear(memory + sizes.decoder, sizes.embedding, bias=False)
@@ -83,7 +99,7 @@ class Decoder(nn.Module):
         states, last = self.gru(self.dropout(embedded), state.unsqueeze(0))
         context, cross = self.attention(states, memory.states, memory.mask)
         features = torch.tanh(self.combine(torch.cat([context, states], dim=-1)))
-        return states, features, cross, last.squeeze(0)
+        return states, self.feature_dropout(features), cross, last.squeeze(0)
 
     def logits(self, features: Tensor) -> Tensor:
         """features (..., E) -> logits (..., V)."""

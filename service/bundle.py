@@ -272,7 +272,7 @@ def _sha256(path: Path) -> str:
 def _build(kind: type, data: object, at: str) -> object:
     """Make a dataclass of JSON; raises ValueError that names a wrong field."""
     if not isinstance(data, dict):
-        raise ValueError(f"{at or 'the manifest'} must be an object")
+        raise ValueError(f"{at.rstrip('.') or 'the manifest'} must be an object")
     hints = get_type_hints(kind)
     names = [item.name for item in fields(kind)]
     for name in data:

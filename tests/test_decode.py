@@ -11,7 +11,13 @@ from model_export.model import Memory, Seq2Seq
 from model_export.subwords import BOS, EOS, PAD
 
 SIZES = config.Model(
-    embedding=6, embedding_std=0.1, encoder=4, decoder=5, alignment_head=3, dropout=0.3
+    embedding=6,
+    embedding_std=0.1,
+    encoder=4,
+    decoder=5,
+    alignment_head=3,
+    dropout=0.3,
+    word_dropout=0.0,
 )
 PIECES = 20
 

@@ -22,7 +22,13 @@ Tensors = dict[str, Array]
 
 PIECES = 40
 SIZES = config.Model(
-    embedding=16, encoder=8, decoder=16, alignment_head=8, dropout=0.1, embedding_std=0.1
+    embedding=16,
+    encoder=8,
+    decoder=16,
+    alignment_head=8,
+    dropout=0.1,
+    word_dropout=0.0,
+    embedding_std=0.1,
 )
 PRECISIONS = ("fp32", "int8")
 LENGTHS = (1, 2, 3, 4, 5, 7, 8, 9, 11, 13, 17, 22, 31, 40)

@@ -19,7 +19,13 @@ from model_export.model import Decoder
 
 PIECES = 60
 SIZES = config.Model(
-    embedding=8, embedding_std=0.1, encoder=3, decoder=5, alignment_head=4, dropout=0.0
+    embedding=8,
+    embedding_std=0.1,
+    encoder=3,
+    decoder=5,
+    alignment_head=4,
+    dropout=0.0,
+    word_dropout=0.0,
 )
 
 

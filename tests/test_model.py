@@ -12,7 +12,13 @@ from model_export.loss import full_cross_entropy, guided_score_loss
 from model_export.model import Memory, Output, Seq2Seq
 
 SIZES = config.Model(
-    embedding=7, embedding_std=0.1, encoder=5, decoder=6, alignment_head=4, dropout=0.0
+    embedding=7,
+    embedding_std=0.1,
+    encoder=5,
+    decoder=6,
+    alignment_head=4,
+    dropout=0.0,
+    word_dropout=0.0,
 )
 SOURCE_PIECES, TARGET_PIECES, PAD = 13, 11, 0
 LENGTHS = torch.tensor([6, 2, 1, 4])
@@ -154,7 +160,7 @@ def test_the_output_projection_is_the_target_embedding(model: Seq2Seq) -> None:
 
 def test_dropout_acts_in_training_alone() -> None:
     torch.manual_seed(0)
-    sizes = dataclasses.replace(SIZES, dropout=0.5)
+    sizes = dataclasses.replace(SIZES, dropout=0.5, word_dropout=0.0)
     model, inputs = Seq2Seq(SOURCE_PIECES, TARGET_PIECES, sizes), (sentences(), LENGTHS, targets())
     model.train()
     assert not model(*inputs).features.equal(model(*inputs).features)

@@ -9,7 +9,13 @@ from model_export.model import Memory, Seq2Seq
 from model_export.quantize import ACTIVATION_SCALE, quantize_table
 
 SIZES = config.Model(
-    embedding=16, encoder=8, decoder=16, alignment_head=8, dropout=0.1, embedding_std=0.1
+    embedding=16,
+    encoder=8,
+    decoder=16,
+    alignment_head=8,
+    dropout=0.1,
+    word_dropout=0.0,
+    embedding_std=0.1,
 )
 LENGTHS = torch.tensor([7, 3, 1, 5])
 

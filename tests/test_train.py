@@ -25,7 +25,13 @@ from tests import toy
 
 CPU = torch.device("cpu")
 SIZES = config.Model(
-    embedding=8, embedding_std=0.1, encoder=6, decoder=8, alignment_head=4, dropout=0.2
+    embedding=8,
+    embedding_std=0.1,
+    encoder=6,
+    decoder=8,
+    alignment_head=4,
+    dropout=0.2,
+    word_dropout=0.0,
 )
 STEPS, PIECES = 16, 276
 OPTIONS: dict[str, Any] = {

@@ -49,6 +49,11 @@ class ToyPair:
     target: tuple[str, ...]
     links: tuple[tuple[int, int], ...]
 
+    def as_written(self) -> "ToyPair":
+        """The same pair with a capital at the start of each side."""
+        sides = ((words[0].capitalize(), *words[1:]) for words in (self.source, self.target))
+        return ToyPair(*sides, self.links)
+
     def line(self) -> str:
         """The pair as a line of a corpus."""
         return f"{text(self.source)}\t{text(self.target)}\ttoy\n"
@@ -56,8 +61,8 @@ class ToyPair:
     def gold(self) -> str:
         """The pair as a line of gold alignments."""
         links = " ".join(f"{s}-{t}" for s, t in self.links)
-        source, target = (" ".join(words) for words in (self.source, self.target))
-        return f"{source.capitalize()}\t{target.capitalize()}\t{links} | \n"
+        written = self.as_written()
+        return f"{' '.join(written.source)}\t{' '.join(written.target)}\t{links} | \n"
 
 
 def text(words: tuple[str, ...]) -> str:
@@ -141,6 +146,7 @@ encoder = 32
 decoder = 64
 alignment_head = 32
 dropout = 0.0
+word_dropout = 0.0
 
 [training]
 batch_tokens = 400
