@@ -310,7 +310,6 @@ def test_a_chunked_body_is_counted_while_it_is_read(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        {},
         {"Content-Type": "text/plain"},
         {"Content-Type": "application/json; charset=latin-1"},
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
@@ -319,6 +318,11 @@ def test_a_chunked_body_is_counted_while_it_is_read(client: TestClient) -> None:
 def test_only_plain_json_is_read(client: TestClient, headers: dict[str, str]) -> None:
     response = client.post("/align", content=b"{}", headers=headers)
     refused(response, 415, "unsupported_media_type")
+
+
+def test_a_body_without_a_content_type_is_read_as_json(client: TestClient) -> None:
+    response = client.post("/align", content=b"{}")
+    assert refused(response, 422, "invalid_request")
 
 
 def test_an_unknown_field_is_named(client: TestClient) -> None:

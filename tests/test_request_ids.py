@@ -38,7 +38,7 @@ def test_any_other_is_replaced(given: str | None) -> None:
         ("GET", "/nowhere", 404),
         ("GET", "/docs/assets/nowhere", 404),
         ("GET", "/translate", 405),
-        ("POST", "/translate", 415),
+        ("POST", "/translate", 400),
         ("GET", "/models", 500),
     ],
 )
