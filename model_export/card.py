@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from model_export.config import Recipe
 from service.bundle import Manifest
 
 USE = """\
 Everyday sentences, where a reader or a program wants to see which word became which. It is a
 small model: check what matters."""
 LINKS = """\
-Guided-alignment links were made with eflomal on the training pairs; the aligner is not part
-of the bundle."""
+Guided-alignment links were made with eflomal on the training pairs and up to {pairs} others
+({corpora}), on which the model was not trained; the aligner is not part of the bundle."""
 TUNING = """\
 Thresholds were chosen on the set marked *tuning*; the other sets only report. Forced decoding
 of the gold's own words; AER, precision and recall in percent."""
@@ -23,12 +24,15 @@ LIMITS = """\
 - Alignment links come from a trained head, right about as often as the table says."""
 
 
-def model_card(manifest: Manifest, longest: int) -> str:
-    """Return `MODEL_CARD.md`; `longest` is the length in tokens that training saw at most."""
-    limits = LIMITS.format(limit=manifest.model.limits.source_tokens, seen=longest)
+def model_card(manifest: Manifest, recipe: Recipe) -> str:
+    """Return `MODEL_CARD.md` of a bundle made by a recipe."""
+    seen = recipe.corpus.max_tokens
+    limits = LIMITS.format(limit=manifest.model.limits.source_tokens, seen=seen)
+    aligned = recipe.labels.more_corpora
+    links = LINKS.format(pairs=recipe.labels.more_pairs, corpora=", ".join(aligned) or "none")
     sections = {
         "Intended use": USE,
-        "Training data": f"{_data(manifest)}\n\n{LINKS}",
+        "Training data": f"{_data(manifest)}\n\n{links}",
         "Translation": _translation(manifest),
         "Word alignment": f"{_alignment(manifest)}\n\n{TUNING}",
         "int8 against fp32, and against training": _verification(manifest),

@@ -69,7 +69,7 @@ def seal(run: Run, parameters: int, out: Path) -> Manifest:
     )
     names = _copy(drafted.folder, manifest, out)
     card = out / "MODEL_CARD.md"
-    card.write_text(model_card(manifest, run.recipe.corpus.max_tokens), encoding="utf-8")
+    card.write_text(model_card(manifest, run.recipe), encoding="utf-8")
     files = tuple(describe_file(out, name) for name in (*names, card.name))
     stamp = f"{datetime.now(UTC):%Y.%m.%d}+{files[1].sha256[:8]}"
     manifest = replace(manifest, version=stamp, files=files)

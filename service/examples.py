@@ -23,7 +23,7 @@ ALIGN_QUERY: Example = {
     "target": "fr",
 }
 
-_MODEL: Example = {"name": "en-fr", "version": "1.0.0"}
+_MODEL: Example = {"name": "en-fr", "version": "2026.11.21+38a37665"}
 
 _SOURCE: Example = {
     "text": "Thank you.",
@@ -101,14 +101,14 @@ MODELS: list[Example] = [
         "source": "en",
         "target": "fr",
         "licence": "CC-BY-SA-4.0",
-        "architecture": "BiLSTM encoder, GRU decoder, Luong general attention",
-        "parameters": 12871680,
+        "architecture": "bi-LSTM encoder, GRU decoder, Luong general attention, alignment head",
+        "parameters": 12729984,
         "precision": "int8",
         "attention": ["cross", "alignment"],
         "alignment_from": "alignment",
-        "link_rule": {"attention": "alignment", "rule": "threshold", "threshold": 0.15},
-        "limits": {"source_tokens": 256, "target_tokens": 256, "source_multiple": 8},
-        "metrics": [{"set": "dev/tatoeba.en-fr", "metric": "BLEU", "value": 40.1}],
+        "link_rule": {"attention": "alignment", "rule": "mutual-best", "threshold": 0.44},
+        "limits": {"source_tokens": 400, "target_tokens": 800, "source_multiple": 4},
+        "metrics": [{"set": "tatoeba.en-fr", "precision": "int8", "bleu": 37.93, "chrf": 58.53}],
     }
 ]
 

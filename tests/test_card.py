@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from model_export.card import model_card
+from model_export.config import Recipe
+from model_export.run import Run
 from service.bundle import Bundle, Manifest
 
 BLEU: dict[str, object] = {
@@ -62,26 +64,32 @@ def manifest(toy_bundle: Bundle) -> Manifest:
     )
 
 
+@pytest.fixture
+def recipe(toy_run: Run) -> Recipe:
+    """The toy recipe, with a length of its own that training sees at most."""
+    return replace(toy_run.recipe, corpus=replace(toy_run.recipe.corpus, max_tokens=83))
+
+
 def section(card: str, title: str) -> str:
     """The text under a heading."""
     return card.partition(f"## {title}\n")[2].partition("\n## ")[0]
 
 
-def test_the_head_says_what_it_is(manifest: Manifest) -> None:
-    head = model_card(manifest, 80).partition("\n## ")[0]
+def test_the_head_says_what_it_is(manifest: Manifest, recipe: Recipe) -> None:
+    head = model_card(manifest, recipe).partition("\n## ")[0]
     assert head.startswith("# toy: English to French\n")
     assert "12.3 M parameters, int8. Licence of the bundle: CC0-1.0." in head
     assert manifest.architecture in head
 
 
-def test_data_is_attributed(manifest: Manifest) -> None:
+def test_data_is_attributed(manifest: Manifest, recipe: Recipe) -> None:
     assert "| tales | 4321 | CC0 | Ann | a:b |" in section(
-        model_card(manifest, 80), "Training data"
+        model_card(manifest, recipe), "Training data"
     )
 
 
-def test_translation_scores_carry_their_signatures(manifest: Manifest) -> None:
-    text = section(model_card(manifest, 80), "Translation")
+def test_translation_scores_carry_their_signatures(manifest: Manifest, recipe: Recipe) -> None:
+    text = section(model_card(manifest, recipe), "Translation")
     assert "| talks | int8 | 4 | 41.27 | 63.91 | 777 |" in text
     assert "| talks | fp32 | 4 | 42.58 | 63.91 | 777 |" in text
     assert "signature-of-bleu" in text
@@ -89,8 +97,8 @@ def test_translation_scores_carry_their_signatures(manifest: Manifest) -> None:
     assert "hansards" not in text
 
 
-def test_alignment_errors_tell_tuning_and_shipped(manifest: Manifest) -> None:
-    text = section(model_card(manifest, 80), "Word alignment")
+def test_alignment_errors_tell_tuning_and_shipped(manifest: Manifest, recipe: Recipe) -> None:
+    text = section(model_card(manifest, recipe), "Word alignment")
     rows = [line for line in text.splitlines() if line.startswith("| ")][2:]
     shipped = "alignment | mutual-best ≥ 0.26 **shipped** | 9.87 | 91.2 | 88.5 |"
     assert rows == [
@@ -100,19 +108,19 @@ def test_alignment_errors_tell_tuning_and_shipped(manifest: Manifest) -> None:
     ], "the precision that is served, and no other"
 
 
-def test_agreement_is_stated(manifest: Manifest) -> None:
-    text = section(model_card(manifest, 80), "int8 against fp32, and against training")
+def test_agreement_is_stated(manifest: Manifest, recipe: Recipe) -> None:
+    text = section(model_card(manifest, recipe), "int8 against fp32, and against training")
     assert "| int8 | 96 | 2000 | 75.0% | 3.2e-03 | 7.7e-03 | 0.0e+00 | 0.125 |" in text
 
 
-def test_limits_are_those_of_the_model_and_of_training(manifest: Manifest) -> None:
-    text = section(model_card(manifest, 83), "Limits")
+def test_limits_are_those_of_the_model_and_of_training(manifest: Manifest, recipe: Recipe) -> None:
+    text = section(model_card(manifest, recipe), "Limits")
     limit = manifest.model.limits.source_tokens
     assert f"up to {limit} tokens; training saw at most 83" in text
 
 
-def test_every_table_is_whole(manifest: Manifest) -> None:
-    lines = model_card(manifest, 80).splitlines()
+def test_every_table_is_whole(manifest: Manifest, recipe: Recipe) -> None:
+    lines = model_card(manifest, recipe).splitlines()
     tables = 0
     for number, line in enumerate(lines):
         if line.startswith("| ---"):
@@ -123,7 +131,7 @@ def test_every_table_is_whole(manifest: Manifest) -> None:
     assert tables == 4
 
 
-def test_the_real_manifest_has_all_that_the_card_asks_for(toy_bundle: Bundle) -> None:
-    assert model_card(toy_bundle.manifest, 40) == (toy_bundle.folder / "MODEL_CARD.md").read_text(
-        encoding="utf-8"
-    )
+def test_the_real_manifest_has_all_that_the_card_asks_for(toy_run: Run, toy_bundle: Bundle) -> None:
+    assert model_card(toy_bundle.manifest, toy_run.recipe) == (
+        toy_bundle.folder / "MODEL_CARD.md"
+    ).read_text(encoding="utf-8")

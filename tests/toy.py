@@ -51,8 +51,8 @@ class ToyPair:
 
     def as_written(self) -> "ToyPair":
         """The same pair with a capital at the start of each side."""
-        sides = ((words[0].capitalize(), *words[1:]) for words in (self.source, self.target))
-        return ToyPair(*sides, self.links)
+        source = (self.source[0].capitalize(), *self.source[1:])
+        return ToyPair(source, (self.target[0].capitalize(), *self.target[1:]), self.links)
 
     def line(self) -> str:
         """The pair as a line of a corpus."""
