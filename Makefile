@@ -13,6 +13,7 @@ SHELL := /bin/bash
 PYTHON ?=
 RECIPE ?= model_export/recipes/en-fr.toml
 STAGES ?= subwords labels train export verify evaluate seal
+BENCH ?= all
 DEV := .venv-dev/bin
 
 # ONNX Runtime's released builds report their use to its maker unless they are told not to.
@@ -71,6 +72,10 @@ model: .venv-dev/.ready .venv-dev/.labels ## Make the bundle of RECIPE; STAGES="
 	  $(DEV)/python -m model_export "$$stage" "$(RECIPE)" || exit; \
 	done
 
+.PHONY: bench
+bench: .venv-dev/.bench ## Measure against the peers; BENCH="peers --quick" runs a part
+	@$(DEV)/python -m benchmarks $(BENCH)
+
 .PHONY: clean
 clean: ## Remove the environments, caches and builds; runs/ and data/ stay
 	rm -rf .venv .venv-dev .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
@@ -91,4 +96,9 @@ clean: ## Remove the environments, caches and builds; runs/ and data/ stay
 .venv-dev/.labels: .venv-dev/.ready
 	@echo 'Building the aligner (needs a C compiler) ...'
 	@$(DEV)/python $(PIP_INSTALL) --editable '.[train,labels]'
+	@touch $@
+
+.venv-dev/.bench: .venv-dev/.ready
+	@echo 'Installing the peers ...'
+	@$(DEV)/python $(PIP_INSTALL) --editable '.[dev,bench]'
 	@touch $@

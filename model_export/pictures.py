@@ -17,7 +17,7 @@ from model_export.decode import greedy, pad_sources
 from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.subwords import BOS, EOS
-from service.search import Floats
+from service.hypotheses import Floats
 from service.tokenizer import Encoded, Tokenizer
 from service.translation import Hypothesis
 from service.translator import Options, Translator

@@ -28,9 +28,11 @@ from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.simulate import simulate
 from model_export.subwords import BOS, EOS
-from service.engine import Engine, Job
+from service.admission import Job
+from service.engine import Engine
+from service.hypotheses import Path, Source
 from service.runner import Runner
-from service.search import Greedy, Path, Source
+from service.search import Greedy
 
 TOLERANCE = {"fp32": 1e-3, "int8": 0.3}
 CLOSE = 1e-4

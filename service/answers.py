@@ -17,8 +17,17 @@ Span = Annotated[
     list[int],
     Field(min_length=2, max_length=2, description="Half-open, in Unicode code points."),
 ]
+
+
+class IntegerMatrix(_Answer):
+    """A matrix as integers: weights times `scale`."""
+
+    scale: int
+    weights: list[list[int]]
+
+
 Matrix = Annotated[
-    list[list[float]] | None,
+    list[list[float]] | IntegerMatrix | None,
     Field(description="`(target, source)`, rows sum to one; null if it was not asked for."),
 ]
 

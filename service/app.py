@@ -31,6 +31,7 @@ from service.requests import check_query, read_json, unless_gone
 from service.responses import LastResort, add_refusals, answer
 from service.schemas import AlignQuery, AlignRequest, TranslateRequest, read
 from service.settings import Settings, read_settings
+from service.streaming import streamed, wants_events
 from service.version import version
 
 
@@ -83,7 +84,7 @@ def _add_routes(app: FastAPI) -> None:
         tags=["translation"],
         summary="Translate texts",
         response_model=TranslateAnswer,
-        responses=answers(examples.TRANSLATED, 400, 413, 415, 422, 500, 503),
+        responses=answers(examples.TRANSLATED, 400, 413, 415, 422, 500, 503, 504),
         openapi_extra=body(TranslateRequest, examples.TRANSLATE),
     )(_translate)
     app.post(
@@ -91,7 +92,7 @@ def _add_routes(app: FastAPI) -> None:
         tags=["translation"],
         summary="Align pairs of texts",
         response_model=AlignAnswer,
-        responses=answers(examples.ALIGNED, 400, 413, 415, 422, 500, 503),
+        responses=answers(examples.ALIGNED, 400, 413, 415, 422, 500, 503, 504),
         openapi_extra=body(AlignRequest, examples.ALIGN),
     )(_align)
     app.get(
@@ -99,7 +100,7 @@ def _add_routes(app: FastAPI) -> None:
         tags=["translation"],
         summary="Align one pair",
         response_model=AlignAnswer,
-        responses=answers(examples.ALIGNED, 400, 422, 500, 503),
+        responses=answers(examples.ALIGNED, 400, 422, 500, 503, 504),
     )(_align_one)
     app.get(
         "/models",
@@ -136,13 +137,22 @@ async def _root(request: Request) -> Response:
 
 
 async def _translate(request: Request) -> Response:
-    """Every translation comes with its sentences, tokens, words, matrix and word links."""
+    """Every translation comes with its sentences, tokens, words, matrix and word links.
+
+    With `Accept: text/event-stream` the answer is a stream of server-sent events instead:
+    `token` and `sentence` as they come, and at last `done`, with the answer as it would have
+    been; `error` where something fails on the way.
+    """
     settings = _settings(request)
     asked = read(TranslateRequest, await read_json(request, settings.max_body_bytes))
     check_translate(asked, settings)
     translator = _catalog(request).choose(asked.source, asked.target)
-    work = translator.translate(asked.texts(), asked.options())
-    return answer(wire.translated(translator.manifest, await unless_gone(request, work)))
+    options = asked.options(settings.timeout_seconds)
+    if wants_events(request):
+        events = translator.stream(asked.texts(), options)
+        return await streamed(request, translator.manifest, events, asked.matrix)
+    done = await unless_gone(request, translator.translate(asked.texts(), options))
+    return answer(wire.translated(translator.manifest, done, asked.matrix))
 
 
 async def _align(request: Request) -> Response:
@@ -158,10 +168,12 @@ async def _align_one(request: Request, query: Annotated[AlignQuery, Query()]) ->
 
 
 async def _aligned(request: Request, asked: AlignRequest) -> Response:
-    check_align(asked, _settings(request))
+    settings = _settings(request)
+    check_align(asked, settings)
     translator = _catalog(request).choose(asked.source, asked.target)
-    work = translator.align(asked.translator_pairs(), asked.options())
-    return answer(wire.aligned(translator.manifest, await unless_gone(request, work)))
+    options = asked.options(settings.timeout_seconds)
+    done = await unless_gone(request, translator.align(asked.translator_pairs(), options))
+    return answer(wire.aligned(translator.manifest, done, asked.matrix))
 
 
 async def _models(request: Request) -> Response:

@@ -31,6 +31,7 @@ _REASONS = {
     422: "The request cannot be served as it stands.",
     500: "The server failed.",
     503: "The server cannot take the request now; `Retry-After` says when to try again.",
+    504: "The work was not done within its `timeout`.",
 }
 
 

@@ -17,6 +17,7 @@
     │   └── EmptyWord               empty_word              422
     ├── Unavailable                 unavailable             503
     │   ├── QueueFull               queue_full              503
+    │   ├── DeadlineExceeded        deadline_exceeded       504
     │   └── ShuttingDown            shutting_down           503
     ├── Cancelled                   cancelled               499
     ├── StepFailed                  step_failed             500
@@ -136,16 +137,24 @@ class EmptyWord(RequestError):
 
 
 class Unavailable(InterlineaError):
-    """The server cannot take the request now; a later try may succeed."""
+    """The server cannot take the request now; a later try, in `retry_after` s, may succeed."""
 
     code = "unavailable"
     status = 503
+    retry_after = 1
 
 
 class QueueFull(Unavailable):
-    """More work is waiting than the server promises to hold."""
+    """More work is waiting than the server promises to hold, or can do in time."""
 
     code = "queue_full"
+
+
+class DeadlineExceeded(Unavailable):
+    """The request was not done within its `timeout`; its work was dropped."""
+
+    code = "deadline_exceeded"
+    status = 504
 
 
 class ShuttingDown(Unavailable):

@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from service.errors import (
     BodyTooLarge,
@@ -94,7 +95,7 @@ async def unless_gone(request: Request, work: Coroutine[object, object, Result])
     The body must have been read. Raises `Cancelled` where nobody waits for the result any more.
     """
     task = asyncio.create_task(work)
-    gone = asyncio.create_task(_until_gone(request))
+    gone = asyncio.create_task(until_gone(request.receive))
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -108,8 +109,9 @@ async def unless_gone(request: Request, work: Coroutine[object, object, Result])
         await asyncio.gather(task, gone, return_exceptions=True)
 
 
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def until_gone(receive: Receive) -> None:
+    """Return when the client has closed the connection; the body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 

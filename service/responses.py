@@ -12,19 +12,29 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import InterlineaError, RequestError, UnknownRoute, WrongMethod
+from service.errors import (
+    InterlineaError,
+    RequestError,
+    Unavailable,
+    UnknownRoute,
+    WrongMethod,
+)
 from service.schemas import invalid_request
 
 log = logging.getLogger("interlinea.http")
 
 
+def to_json(content: object) -> bytes:
+    """Plain data, or arrays of numbers inside it, as JSON."""
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
 def answer(content: object, status: int = 200) -> Response:
-    """Plain data, or float64 arrays inside it, as JSON."""
-    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, status, media_type="application/json")
+    """The same as a response."""
+    return Response(to_json(content), status, media_type="application/json")
 
 
-def refusal(error: InterlineaError, request_id: str) -> Response:
+def failure(error: InterlineaError, request_id: str) -> dict[str, object]:
     """The one shape of every failure."""
     content: dict[str, object] = {
         "code": error.code,
@@ -33,9 +43,14 @@ def refusal(error: InterlineaError, request_id: str) -> Response:
     }
     if error.detail is not None:
         content["detail"] = error.detail
-    response = answer({"error": content}, error.status)
-    if error.status == 503:
-        response.headers["Retry-After"] = "1"
+    return {"error": content}
+
+
+def refusal(error: InterlineaError, request_id: str) -> Response:
+    """A failure as the whole answer."""
+    response = answer(failure(error, request_id), error.status)
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
@@ -71,8 +86,8 @@ class LastResort:
                 raise
             request_id = _request_id(Request(scope))
             log.error("request %s failed", request_id, exc_info=error)
-            failure = InterlineaError("something went wrong here; the log says what")
-            await refusal(failure, request_id)(scope, receive, send)
+            unknown = InterlineaError("something went wrong here; the log says what")
+            await refusal(unknown, request_id)(scope, receive, send)
 
 
 def _refuse(request: Request, error: Exception) -> Response:

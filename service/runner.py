@@ -1,7 +1,8 @@
 """Runs a bundle's graphs; the only importer of ONNX Runtime, and home of every shape.
 
     source ids -> encode() -> memory and first state of each sentence
-    tokens, state, memory -> step() -> logits, attention rows, next state
+    tokens, state, memory -> step() -> log-probabilities, attention rows, next state
+    log-probabilities -> top() -> the best few of each row
 
 Shapes: B rows, S source tokens (padded to the manifest's multiple), V target pieces. One
 runner serves all worker threads: a session runs outside the interpreter lock.
@@ -23,6 +24,9 @@ import onnxruntime
 
 Array = NDArray[np.generic]
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+TOP = ("top_scores", "top_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,12 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """What one decoder step says: logits (B, V), attention rows (B, S), state (B, ...)."""
+    """What one decoder step says.
 
-    logits: Floats
+    scores (B, V) are log-probabilities, attention rows (B, S), state (B, ...).
+    """
+
+    scores: Floats
     attention: Mapping[str, Floats]
     state: Mapping[str, Array]
 
@@ -49,15 +56,17 @@ class Runner:
         self.model = model
         self._encoder = _session(path(model.graph("encoder").file), threads)
         self._decoder = _session(path(model.graph("decoder").file), threads)
+        self._candidates = _session(path(model.graph("candidates").file), threads)
         self._encoder_outputs = [*model.memory, *(state.start for state in model.state)]
         self._decoder_outputs = [
-            "logits",
+            "log_probabilities",
             *(attention.output for attention in model.attention),
             *(state.output for state in model.state),
         ]
         _check_names(self._encoder, ["source", "lengths"], self._encoder_outputs)
         inputs = ["token", *model.memory, *(state.input for state in model.state)]
         _check_names(self._decoder, inputs, self._decoder_outputs)
+        _check_names(self._candidates, ["log_probabilities", "count"], list(TOP))
 
     def width(self, length: int) -> int:
         """Return the padded width of a source of `length` tokens, `</s>` included."""
@@ -86,10 +95,21 @@ class Runner:
         feeds = {"token": np.array(tokens, np.int64), **memory, **state}
         out = _run(self._decoder, self._decoder_outputs, feeds)
         return Stepped(
-            out["logits"],
+            out["log_probabilities"],
             {attention.kind: out[attention.output] for attention in self.model.attention},
             {state.input: out[state.output] for state in self.model.state},
         )
+
+    def top(self, scores: Floats, count: int) -> tuple[Floats, Ints]:
+        """Return the `count` best of each row and their tokens, both (B, K), best first.
+
+        Of equal ones the lower token comes first. K is V where `count` is more.
+        """
+        if not count:
+            return np.empty((len(scores), 0), np.float32), np.empty((len(scores), 0), np.int64)
+        most = np.array([min(count, scores.shape[1])], np.int64)
+        out = _run(self._candidates, list(TOP), {"log_probabilities": scores, "count": most})
+        return out["top_scores"], out["top_tokens"].astype(np.int64, copy=False)
 
 
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:

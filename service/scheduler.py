@@ -1,95 +1,147 @@
-"""Which sequences run in the next step; plain data, no thread, no tensor.
+"""Which sequences run in the next step of a batch; plain data, no thread, no tensor.
 
-    batch = scheduler.next_batch()      # who joins, who runs
-    outcome = ...                       # the engine runs it
-    moves = scheduler.release(done)     # who leaves, and which rows close the gaps
+    wanted = scheduler.wanted()         # how many rows' worth of sentences to encode now
+    scheduler.prepare(encoded)          # they are encoded and wait for rows
+    batch = scheduler.next_batch()      # who joins on which rows, which rows move
+    scheduler.release(done)             # who leaves; newcomers take the free rows
 
-Waiting sequences join in the order they came, as long as rows and padded source tokens
-stay within the budget, so none is overtaken and none starves.
+Rows that leave stay empty until the next batch: who joins takes them first, and only what
+is then still empty is closed with rows from the end, so that a full batch moves nothing.
+
+Sentences of very different lengths do not share a batch, for every row is padded to the
+longest: each *lane* has a scheduler of its own, and a long sentence never waits for short
+ones. Within a lane nobody is overtaken: who does not fit holds up those behind.
 """
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from service.waiting import Sequence
+
+LANES = (128,)
+"""Widest padded source of each lane but the last, in tokens.
+
+Up to here a wider source hardly costs a step anything; at 400 tokens it costs twice.
+"""
+
+AHEAD = 16
+"""Rows' worth of sentences to encode at once, though fewer rows are free: enough to pick
+batches of like lengths from, which cost half of what sentences in order of arrival do."""
+
+ENCODE_ROWS = 8
+"""Sentences in a batch of the encoder; larger ones gain nothing."""
+
+ENCODE_TOKENS = 1024
+"""Padded source tokens in a batch of the encoder."""
 
 
-@dataclass(slots=True, eq=False)
-class Sequence:
-    """A sentence to decode: `width` source tokens, on as many rows as it has hypotheses."""
-
-    key: int
-    width: int
-    beams: int
-    rows: list[int] = field(default_factory=list)
+def lane_of(width: int) -> int:
+    """Return the lane of a padded width."""
+    return sum(width > widest for widest in LANES)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What the next step runs; those that join stand at the end of `running` as well."""
+    """What the next step runs: who joins, then the moves (from, to), then who is on board."""
 
     joining: tuple[Sequence, ...]
+    moves: tuple[tuple[int, int], ...]
     running: tuple[Sequence, ...]
 
 
 class Scheduler:
-    """Queue and running batch of one worker."""
+    """The rows of one lane of one worker, and the encoded sentences that wait for them."""
 
     def __init__(self, capacity: int, token_budget: int) -> None:
         self.capacity = capacity
         self.token_budget = token_budget
-        self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
-        self._owners: list[Sequence] = []
+        self.ready: deque[Sequence] = deque()
+        self._owners: list[Sequence | None] = []
+        self._free: list[int] = []
 
     @property
     def used(self) -> int:
-        """Rows in use."""
+        """Rows up to the last one in use."""
         return len(self._owners)
 
     @property
-    def idle(self) -> bool:
-        """True when nothing waits and nothing runs."""
-        return not self.waiting and not self.running
+    def held(self) -> int:
+        """Rows in use, and rows that encoded sentences wait for."""
+        return self.used - len(self._free) + sum(sequence.beams for sequence in self.ready)
 
-    def add(self, sequence: Sequence) -> None:
-        """Queue a sequence."""
-        assert 0 < sequence.beams <= self.capacity
-        self.waiting.append(sequence)
+    @property
+    def idle(self) -> bool:
+        """True when nothing runs and nothing is ready to."""
+        return not self.running and not self.ready
+
+    def wanted(self) -> int:
+        """Rows' worth of sentences to encode now; 0 while those that are ready suffice."""
+        free = self.capacity - self.held
+        return max(free, AHEAD) if free > 0 else 0
+
+    def prepare(self, encoded: Iterable[Sequence]) -> None:
+        """Let encoded sequences wait for their rows."""
+        for sequence in encoded:
+            assert 0 < sequence.beams <= self.capacity
+            self.ready.append(sequence)
 
     def next_batch(self) -> Batch:
-        """Let waiting sequences join while they fit, and return what runs now."""
+        """Let ready sequences join while they fit, close the gaps, and return what runs."""
         joining: list[Sequence] = []
-        while self.waiting and self._fits(self.waiting[0]):
-            sequence = self.waiting.popleft()
-            sequence.rows = list(range(self.used, self.used + sequence.beams))
-            self._owners.extend([sequence] * sequence.beams)
+        width = max((running.width for running in self.running), default=0)
+        while self.ready:
+            width = max(width, self.ready[0].width)
+            if not self._fits(self.ready[0].beams, width):
+                break
+            sequence = self.ready.popleft()
+            sequence.rows = [self._take(sequence) for _ in range(sequence.beams)]
             self.running.append(sequence)
             joining.append(sequence)
-        return Batch(tuple(joining), tuple(self.running))
+        moves = self._close_gaps()
+        return Batch(tuple(joining), tuple(moves), tuple(self.running))
 
-    def release(self, done: Iterable[Sequence]) -> list[tuple[int, int]]:
-        """Take sequences off the batch; return the row moves (from, to) that close the gaps."""
-        moves: list[tuple[int, int]] = []
+    def release(self, done: Collection[Sequence]) -> None:
+        """Take sequences off the batch."""
+        gone = {sequence.key for sequence in done}
+        self.running = [sequence for sequence in self.running if sequence.key not in gone]
         for sequence in done:
-            self.running.remove(sequence)
-            for row in sorted(sequence.rows, reverse=True):
-                last = len(self._owners) - 1
-                owner = self._owners.pop()
-                if row != last:
-                    self._owners[row] = owner
-                    owner.rows[owner.rows.index(last)] = row
-                    moves.append((last, row))
+            for row in sequence.rows:
+                self._owners[row] = None
+            self._free.extend(sequence.rows)
             sequence.rows = []
-        return moves
+        self._free.sort(reverse=True)
 
-    def withdraw(self, dropped: Iterable[Sequence]) -> None:
-        """Take sequences out of the queue before they ever ran."""
-        gone = {id(sequence) for sequence in dropped}
-        self.waiting = deque(s for s in self.waiting if id(s) not in gone)
+    def withdraw(self, dropped: Collection[Sequence]) -> None:
+        """Take out sequences that wait for their rows."""
+        gone = {sequence.key for sequence in dropped}
+        self.ready = deque(sequence for sequence in self.ready if sequence.key not in gone)
 
-    def _fits(self, sequence: Sequence) -> bool:
-        rows = self.used + sequence.beams
+    def _fits(self, beams: int, width: int) -> bool:
+        rows = self.used - len(self._free) + beams
         if rows > self.capacity:
             return False
-        width = max([sequence.width, *(running.width for running in self.running)])
         return not self.running or rows * width <= self.token_budget
+
+    def _take(self, sequence: Sequence) -> int:
+        if self._free:
+            row = self._free.pop()
+            self._owners[row] = sequence
+            return row
+        self._owners.append(sequence)
+        return self.used - 1
+
+    def _close_gaps(self) -> list[tuple[int, int]]:
+        moves: list[tuple[int, int]] = []
+        while self._free:
+            last = self.used - 1
+            owner = self._owners.pop()
+            if owner is None:
+                self._free.remove(last)
+                continue
+            row = self._free.pop()
+            self._owners[row] = owner
+            owner.rows[owner.rows.index(last)] = row
+            moves.append((last, row))
+        return moves

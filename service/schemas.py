@@ -14,6 +14,7 @@ from service.translator import Options, Pair
 
 AttentionKind = Literal["cross", "alignment", "none"]
 Unit = Literal["token", "word"]
+MatrixForm = Literal["decimals", "integers"]
 Shape = TypeVar("Shape", bound=BaseModel)
 
 MOST_ERRORS = 20
@@ -50,6 +51,24 @@ SourceCode = Annotated[
 ]
 TargetCode = Annotated[
     str | None, Field(max_length=64, description="The same of the target language.")
+]
+
+
+Timeout = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds after which the work is dropped and the answer is "
+        "`deadline_exceeded`; never more than `INTERLINEA_TIMEOUT_SECONDS`, which is the default.",
+    ),
+]
+Form = Annotated[
+    MatrixForm,
+    Field(
+        description="`decimals`: a matrix is a list of rows of numbers. `integers`: an object with "
+        "`scale` and `weights`, integers that are the weights times the scale; half the bytes.",
+    ),
 ]
 
 
@@ -90,14 +109,26 @@ class TranslateRequest(_Request):
         le=65536,
         description="Most target tokens of a sentence; by default it depends on the source.",
     )
+    length_penalty: float = Field(
+        default=1.0,
+        ge=0,
+        le=5,
+        allow_inf_nan=False,
+        description="Hypotheses of a beam rank by total log-probability / length ** this; more "
+        "favours longer ones.",
+    )
+    timeout: Timeout = None
+    matrix: Form = "decimals"
 
     def texts(self) -> list[str]:
         """The texts, of which a lone string is one."""
         return [self.text] if isinstance(self.text, str) else self.text
 
-    def options(self) -> Options:
-        """How to translate them."""
+    def options(self, longest: float) -> Options:
+        """How to translate them, in at most `longest` seconds."""
         return Options(
+            length_penalty=self.length_penalty,
+            timeout=min(longest, self.timeout or longest),
             beam_size=self.beam_size,
             n_best=self.n_best,
             attention=self.attention,
@@ -138,14 +169,17 @@ class AlignRequest(_Request):
         default="alignment", description="Which matrix to return; see `/translate`."
     )
     unit: Unit = Field(default="token", description="What the rows and columns of the matrix are.")
+    timeout: Timeout = None
+    matrix: Form = "decimals"
 
     def translator_pairs(self) -> list[Pair]:
         """The pairs as the translator takes them."""
         return [pair.pair() for pair in self.pairs]
 
-    def options(self) -> Options:
-        """How to align them."""
-        return Options(attention=self.attention, unit=self.unit)
+    def options(self, longest: float) -> Options:
+        """How to align them, in at most `longest` seconds."""
+        timeout = min(longest, self.timeout or longest)
+        return Options(attention=self.attention, unit=self.unit, timeout=timeout)
 
 
 class AlignQuery(_Request):

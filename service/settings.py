@@ -54,15 +54,15 @@ class Settings(BaseSettings):
         description="Worker threads of each bundle; 0 is one per usable core.",
     )
     slots: int = Field(
-        default=64, ge=1, le=65536, description="Decoder rows that a worker holds at once."
+        default=32, ge=1, le=65536, description="Decoder rows that a worker holds at once."
     )
     batch_tokens: int = Field(
-        default=2048, ge=1, description="Padded source tokens that a worker holds at once."
+        default=4096, ge=1, description="Padded source tokens in one batch of a worker."
     )
     queue_sentences: int = Field(
         default=1024,
         ge=1,
-        description="Sentences of a bundle waiting or running before `queue_full`.",
+        description="Sentences of a bundle waiting or running; from then on `queue_full`.",
     )
     max_body_bytes: int = Field(
         default=1_048_576, ge=1, description="Largest request body, in bytes."
@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     max_beam: int = Field(default=8, ge=1, description="Largest `beam_size`.")
     max_characters: int = Field(
         default=100_000, ge=1, description="Most characters of all texts of a request together."
+    )
+    timeout_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="Longest that a request may wait and be worked on together.",
     )
     grace_seconds: float = Field(
         default=10.0,

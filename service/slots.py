@@ -1,9 +1,9 @@
 """Decoder state by slot: rows of the running batch, kept packed.
 
-Rows 0 to n-1 are in use; a row that leaves is filled with the last one, so a step reads
-plain leading slices and nothing is gathered. Memory tensors (R, W, ...) are written once,
-when a sentence joins; only the state tensors (R, ...) change from step to step. W is the
-width of the widest sentence on board, rounded up.
+Rows 0 to n-1 are in use, so a step reads plain leading slices and nothing is gathered: a
+row that becomes free is taken by the next sentence, or filled with the last row. Memory
+tensors (R, W, ...) are written once, when a sentence joins; only the state tensors
+(R, ...) change from step to step. W is the width of the widest sentence on board.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,30 +29,35 @@ class Slots:
         """Padded source tokens that every row holds."""
         return next((array.shape[1] for array in self._memory.values()), 0)
 
-    def put(self, memory: Mapping[str, Array], state: Mapping[str, Array], rows: int) -> None:
-        """Append one sentence on the next `rows` rows; memory (W', ...), state (...).
+    def put(
+        self, memory: Mapping[str, Array], state: Mapping[str, Array], rows: Sequence[int]
+    ) -> None:
+        """Write one sentence onto rows of its own; memory (W', ...), state (...).
 
         All rows of a sentence share their memory and their first state.
         """
         width = len(next(iter(memory.values())))
-        start, end = self.used, self.used + rows
-        assert end <= self.capacity
+        assert max(rows) < self.capacity
+        self._widths[rows] = width
+        self.used = max(self.used, max(rows) + 1)
         self._fit(width, memory, state)
-        for name, array in memory.items():
-            self._memory[name][start:end, :width] = array
-            self._memory[name][start:end, width:] = 0
-        for name, array in state.items():
-            self._state[name][start:end] = array
-        self._widths[start:end] = width
-        self.used = end
+        for row in rows:
+            for name, array in memory.items():
+                self._memory[name][row, :width] = array
+                self._memory[name][row, width:] = 0
+            for name, array in state.items():
+                self._state[name][row] = array
 
     def move(self, moves: Sequence[tuple[int, int]], used: int) -> None:
-        """Carry out the moves (from, to) that close the gaps of rows that left."""
+        """Carry out the moves (from, to) that close gaps, and use the first `used` rows."""
         for origin, place in moves:
-            for arrays in (self._memory, self._state):
-                for array in arrays.values():
-                    array[place] = array[origin]
-            self._widths[place] = self._widths[origin]
+            width = self._widths[place] = self._widths[origin]
+            for array in self._memory.values():
+                array[place, :width] = array[origin, :width]
+                array[place, width:] = 0
+            for array in self._state.values():
+                array[place] = array[origin]
+        self._widths[used:] = 0
         self.used = used
 
     def gather(self) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -67,7 +72,7 @@ class Slots:
 
     def _fit(self, width: int, memory: Mapping[str, Array], state: Mapping[str, Array]) -> None:
         """Make the arrays as wide as the widest row, if they are too narrow or far too wide."""
-        needed = max(width, int(self._widths[: self.used].max(initial=0)))
+        needed = int(self._widths[: self.used].max())
         if not self._state:
             shapes = {name: (self.capacity, *array.shape) for name, array in state.items()}
             self._state = {n: np.zeros(shape, state[n].dtype) for n, shape in shapes.items()}

@@ -10,7 +10,8 @@ as UTF-8 byte pieces, so no character is ever lost. A U+2581 in the text, which
 SentencePiece would read as a space, is spelled in byte pieces here.
 """
 
-from collections.abc import Sequence
+import codecs
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +120,10 @@ class Tokenizer:
             text += characters
         return Decoded(text, tuple(spans))
 
+    def spelling(self) -> "Spelling":
+        """Start a text that grows token by token."""
+        return Spelling(self._surface, self._bytes)
+
     def _surface(self, piece: int, is_first: bool) -> str:
         if piece in self._silent:
             return ""
@@ -130,6 +135,46 @@ class Tokenizer:
         while end < len(ids) and ids[end] in self._bytes:
             end += 1
         return end - index
+
+
+class Spelling:
+    """The text of ids that come one by one; together the parts are what `decode` says.
+
+    Bytes of a character wait until it is whole, or until it is clear that it never will be.
+    """
+
+    def __init__(self, surface: Callable[[int, bool], str], values: Mapping[int, int]) -> None:
+        self._surface = surface
+        self._values = values
+        self._pending = b""
+        self._is_first = True
+
+    def add(self, piece: int) -> str:
+        """Return what the text gains by one more id."""
+        is_first, self._is_first = self._is_first, False
+        if piece not in self._values:
+            return self.end() + self._surface(piece, is_first)
+        self._pending += bytes([self._values[piece]])
+        text = ""
+        while self._pending and not _may_grow(self._pending):
+            length, character = _first_character(self._pending)
+            text += character
+            self._pending = self._pending[length:]
+        return text
+
+    def end(self) -> str:
+        """Return what is left when no more bytes come."""
+        text, _ = _spell(self._pending)
+        self._pending = b""
+        return text
+
+
+def _may_grow(data: bytes) -> bool:
+    """Whether `data` is the beginning of one character, and not yet all of it."""
+    try:
+        return not codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
 
 
 def check_unicode(text: str) -> None:

@@ -5,6 +5,7 @@ translation; a token's or word's text is the slice of its span. Matrices are
 `(target, source)`: row t belongs to target item t.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,3 +91,32 @@ class Alignment:
     alignment: tuple[Link, ...]
     pharaoh: str
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChosen:
+    """Progress: a target token of sentence `sentence` of text `text`, as soon as it is known.
+
+    `delta` is what it adds to the sentence. Attention rows (S,) of delay d are about the
+    token of step - d.
+    """
+
+    text: int
+    sentence: int
+    step: int
+    delta: str
+    special: str | None
+    score: float
+    attention: Mapping[str, Matrix]
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceDone:
+    """Progress: a finished sentence; its target spans count from its own start."""
+
+    text: int
+    sentence: int
+    translated: TranslatedSentence
+
+
+Progress = TokenChosen | SentenceDone | list[Translation]

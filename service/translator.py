@@ -6,28 +6,36 @@ text -> sentences and gaps -> ids and spans -> engine -> tokens, scores and atte
 No HTTP here, and no model: `service.engine` runs it, `service.bundle` describes it.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import chain
+from itertools import islice
 from typing import Literal
 
 import numpy as np
 
 from service import alignment, words
+from service.admission import Job
 from service.alignment import Link
+from service.beam import Beam
 from service.bundle import Bundle, Language, Manifest
-from service.engine import Capacity, Engine, Job
+from service.engine import DEFAULT_TIMEOUT, Capacity, Engine
 from service.errors import EmptyWord, InvalidBeam, RequestError, SentenceTooLong
+from service.hypotheses import UNGUARDED, Chosen, Path, Source
+from service.repetition import allowed
 from service.runner import Runner
-from service.search import Beam, Forced, Greedy, Path, Search, Source
+from service.search import Forced, Greedy, Search
 from service.segmentation import Segmented, Span, join_gap, segment
-from service.tokenizer import Encoded, Tokenizer, check_unicode
+from service.tokenizer import Encoded, Spelling, Tokenizer, check_unicode
 from service.translation import (
     Alignment,
     Hypothesis,
     Matrix,
+    Progress,
+    SentenceDone,
     Side,
     Token,
+    TokenChosen,
     TranslatedSentence,
     Translation,
     Word,
@@ -38,7 +46,10 @@ EOS = "</s>"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a caller may choose; `max_length` is in target tokens, None: by the source."""
+    """What a caller may choose; `max_length` is in target tokens, None: by the source.
+
+    `timeout` is in seconds, and holds for waiting and decoding together.
+    """
 
     beam_size: int = 1
     n_best: int = 1
@@ -46,6 +57,8 @@ class Options:
     unit: Literal["token", "word"] = "token"
     split_sentences: bool = True
     max_length: int | None = None
+    length_penalty: float = 1.0
+    timeout: float = DEFAULT_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,23 @@ class _Unit:
     start: int
     encoded: Encoded
     words: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A sentence of a request: which of which text it is."""
+
+    text: int
+    sentence: int
+    unit: _Unit
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """The texts of a request, and all their sentences in order."""
+
+    segmented: Sequence[Segmented]
+    places: Sequence[_Place]
 
 
 class Translator:
@@ -90,64 +120,113 @@ class Translator:
 
         Raises `RequestError` before any work starts, `Unavailable` and `StepFailed`.
         """
+        prepared = self._prepare(texts, options)
+        answers = await self._engine.run(self._jobs(prepared, options), options.timeout)
+        return self._finish(prepared, answers, options)
+
+    async def stream(
+        self, texts: Sequence[str], options: Options
+    ) -> AsyncGenerator[Progress, None]:
+        """Translate texts and tell each token and each sentence as it comes, then the whole.
+
+        Tokens are told of greedy search only: a beam settles nothing before its end. The
+        whole is what `translate` returns; raises as that does, at the first step or later.
+        """
+        prepared = self._prepare(texts, options)
+        jobs = self._jobs(prepared, options, watched=True)
+        answers: dict[int, list[Path]] = {}
+        spellings = [self._target.spelling() for _ in jobs]
+        if jobs:
+            async with aclosing(self._engine.stream(jobs, options.timeout)) as events:
+                async for index, event in events:
+                    place = prepared.places[index]
+                    if isinstance(event, Chosen):
+                        yield self._told(place, event, spellings[index], options)
+                    else:
+                        answers[index] = event
+                        sentence = self._sentence(place.unit, event, 0, options)
+                        yield SentenceDone(place.text, place.sentence, sentence)
+        yield self._finish(prepared, [answers[index] for index in range(len(jobs))], options)
+
+    def _prepare(self, texts: Sequence[str], options: Options) -> _Prepared:
         self._check(options)
         segmented = [self._segment(text, options) for text in texts]
-        units = [
-            [self._unit(s.text, s.span.start, self.manifest.source) for s in one.sentences]
-            for one in segmented
+        places = [
+            _Place(text, number, self._unit(s.text, s.span.start, self.manifest.source))
+            for text, one in enumerate(segmented)
+            for number, s in enumerate(one.sentences)
         ]
-        places = ((text, unit) for text, group in enumerate(units) for unit in group)
-        for index, (text, unit) in enumerate(places):
-            self._check_length(unit, index, text)
-        jobs = [self._job(unit, options) for unit in chain.from_iterable(units)]
-        answers = iter(await self._engine.run(jobs))
+        for index, place in enumerate(places):
+            self._check_length(place.unit, index, place.text)
+        return _Prepared(segmented, places)
+
+    def _jobs(self, prepared: _Prepared, options: Options, watched: bool = False) -> list[Job]:
+        return [self._job(place.unit, options, watched) for place in prepared.places]
+
+    def _finish(
+        self, prepared: _Prepared, answers: Sequence[list[Path]], options: Options
+    ) -> list[Translation]:
+        left = iter(zip(prepared.places, answers, strict=True))
         return [
-            self._assemble(one, unit_list, [next(answers) for _ in unit_list], options)
-            for one, unit_list in zip(segmented, units, strict=True)
+            self._assemble(one, list(islice(left, len(one.sentences))), options)
+            for one in prepared.segmented
         ]
+
+    def _told(
+        self, place: _Place, chosen: Chosen, spelling: Spelling, options: Options
+    ) -> TokenChosen:
+        ends = chosen.token == self._target.eos
+        delta = spelling.end() if ends else spelling.add(chosen.token)
+        rows = {} if options.attention == "none" else chosen.attention
+        special = EOS if ends else None
+        return TokenChosen(
+            place.text, place.sentence, chosen.step, delta, special, chosen.score, rows
+        )
 
     def _segment(self, text: str, options: Options) -> Segmented:
         check_unicode(text)
         return segment(text, self.manifest.source.code, options.split_sentences)
 
-    def _job(self, unit: _Unit, options: Options) -> Job:
+    def _job(self, unit: _Unit, options: Options, watched: bool = False) -> Job:
         source = (*unit.encoded.ids, self._source.eos)
         limit = self._limit(len(source), options.max_length)
-        return Job(source, self._search(len(source), limit, options))
+        return Job(source, self._search(source, limit, options), watched)
 
-    def _search(self, length: int, limit: int, options: Options) -> Search:
-        about = self._about(length)
+    def _search(self, source: Sequence[int], limit: int, options: Options) -> Search:
+        about = self._about(len(source), allowed(source))
         if options.beam_size == 1:
             return Greedy(about, limit)
-        return Beam(about, limit, options.beam_size, options.n_best)
+        size, best = options.beam_size, options.n_best
+        return Beam(about, limit, size, best, options.length_penalty)
 
-    def _about(self, length: int) -> Source:
+    def _about(self, length: int, copies: int = UNGUARDED) -> Source:
         special = self.manifest.model.special
-        return Source(length, special.eos, special.bos, self._delays)
+        return Source(length, special.eos, special.bos, self._delays, copies)
 
     def _limit(self, length: int, asked: int | None) -> int:
         most = self.manifest.model.limits.target_tokens
         return min(most, 3 * length + 20 if asked is None else asked)
 
     def _assemble(
-        self,
-        one: Segmented,
-        units: Sequence[_Unit],
-        answers: Sequence[list[Path]],
-        options: Options,
+        self, one: Segmented, answered: Sequence[tuple[_Place, list[Path]]], options: Options
     ) -> Translation:
         """Rejoin sentences and gaps; every target span counts from the start of the whole."""
         gaps = self._target_gaps(one)
         text, sentences = gaps[0], []
         tokens, total = 0, 0.0
-        for unit, paths, gap in zip(units, answers, gaps[1:], strict=True):
-            made = [self._hypothesis(unit, path, len(text), options) for path in paths]
-            source = self._source_side(unit)
-            sentences.append(TranslatedSentence(source, made[0], tuple(made[1:])))
-            text += made[0].target.text + gap
+        for (place, paths), gap in zip(answered, gaps[1:], strict=True):
+            sentence = self._sentence(place.unit, paths, len(text), options)
+            sentences.append(sentence)
+            text += sentence.best.target.text + gap
             tokens += len(paths[0].tokens)
             total += paths[0].score * len(paths[0].tokens)
         return Translation(text, total / max(1, tokens), tuple(sentences))
+
+    def _sentence(
+        self, unit: _Unit, paths: Sequence[Path], start: int, options: Options
+    ) -> TranslatedSentence:
+        best, *others = (self._hypothesis(unit, path, start, options) for path in paths)
+        return TranslatedSentence(self._source_side(unit), best, tuple(others))
 
     def _target_gaps(self, one: Segmented) -> list[str]:
         code = self.manifest.target.code
@@ -184,7 +263,7 @@ class Translator:
             self._check_length(target, index, index, "target")
             ids = (*source.encoded.ids, self._source.eos)
             jobs.append(Job(ids, Forced(self._about(len(ids)), target.encoded.ids)))
-        answers = await self._engine.run(jobs)
+        answers = await self._engine.run(jobs, options.timeout)
         return [
             self._aligned(source, target, paths[0], options)
             for source, target, paths in zip(sources, targets, answers, strict=True)
@@ -200,7 +279,7 @@ class Translator:
         ]
         open_sources = [s for s, target in zip(sources, given, strict=True) if target is None]
         jobs = [self._job(unit, options) for unit in open_sources]
-        made = iter(await self._engine.run(jobs) if jobs else [])
+        made = iter(await self._engine.run(jobs, options.timeout) if jobs else [])
         return [self._target_unit(next(made)[0], 0) if t is None else t for t in given]
 
     def _given(self, text: str | tuple[str, ...], language: Language, side: str) -> _Unit:

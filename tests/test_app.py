@@ -1,17 +1,14 @@
 """The HTTP face, over a catalog that gives canned answers."""
 
 import asyncio
-import dataclasses
 import json
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping
 from typing import Any, cast
 
-import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from service import examples
-from service.alignment import Link
 from service.answers import (
     AlignAnswer,
     ErrorAnswer,
@@ -21,113 +18,10 @@ from service.answers import (
     TranslateAnswer,
 )
 from service.app import create_app
-from service.bundle import Manifest
-from service.catalog import Catalog, Language
-from service.errors import QueueFull, StepFailed, UnknownPair
-from service.segmentation import Span
+from service.catalog import Catalog
 from service.settings import Settings
-from service.translation import (
-    Alignment,
-    Hypothesis,
-    Matrix,
-    Side,
-    Token,
-    TranslatedSentence,
-    Translation,
-    Word,
-)
-from service.translator import Options, Pair, Translator
-
-MATRIX: Matrix = np.array([[0.93123456, 0.06876544], [0.0, 1.0]], np.float32)
-LINKS = (Link(0, 0, 0.97123),)
-
-
-def side(text: str, score: float | None) -> Side:
-    span, end = Span(0, len(text)), Span(len(text), len(text))
-    tokens = (Token(text, span, None, score), Token("", end, "</s>", score))
-    return Side(text, span, tokens, (Word(text, span),))
-
-
-def translation(text: str, options: Options) -> Translation:
-    attention = None if options.attention == "none" else MATRIX
-    best = Hypothesis(side("Merci", -0.25), attention, LINKS, -0.3101234, "stop")
-    others = (dataclasses.replace(best, score=-0.5),) * (options.n_best - 1)
-    sentence = TranslatedSentence(side(text, None), best, others)
-    return Translation("Merci", -0.3101234, (sentence,) if text.strip() else ())
-
-
-class FakeManifest:
-    name = "en-fr"
-    version = "1.2.3"
-
-    def summary(self) -> dict[str, object]:
-        return examples.MODELS[0]
-
-
-class FakeTranslator:
-    """Answers at once; "wait" waits until it is cancelled, "crash" and "fail" do so."""
-
-    def __init__(self) -> None:
-        self.manifest = cast(Manifest, FakeManifest())
-        self.options: list[Options] = []
-        self.pairs: list[Pair] = []
-        self.started = asyncio.Event()
-        self.cancelled = False
-
-    async def translate(self, texts: Sequence[str], options: Options) -> list[Translation]:
-        self.options.append(options)
-        match texts[0]:
-            case "wait":
-                await self._wait()
-            case "crash":
-                raise ZeroDivisionError("the secret")
-            case "fail":
-                raise StepFailed("the step failed")
-            case "full":
-                raise QueueFull("the queue is full", {"limit": 1})
-            case "drop":
-                raise asyncio.CancelledError
-        return [translation(text, options) for text in texts]
-
-    async def align(self, pairs: Sequence[Pair], options: Options) -> list[Alignment]:
-        self.options.append(options)
-        self.pairs.extend(pairs)
-        if pairs[0].source == "wait":
-            await self._wait()
-        sides = side("Thanks", None), side("Merci", -0.25)
-        return [Alignment(*sides, MATRIX, LINKS, "0-0", -0.25) for _ in pairs]
-
-    async def _wait(self) -> None:
-        self.started.set()
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            self.cancelled = True
-            raise
-
-
-class FakeCatalog:
-    def __init__(self) -> None:
-        self.translator = FakeTranslator()
-        self.is_ready = True
-        self.grace: float | None = None
-
-    def choose(self, source: str | None, target: str | None) -> Translator:
-        if source not in (None, "en") or target not in (None, "fr"):
-            raise UnknownPair(f"no model for {source}-{target}", {"pairs": [["en", "fr"]]})
-        return cast(Translator, self.translator)
-
-    def translators(self) -> Sequence[Translator]:
-        return [cast(Translator, self.translator)]
-
-    def languages(self) -> list[Language]:
-        return [Language("en", "English", ("fr",))]
-
-    def ready(self) -> bool:
-        return self.is_ready
-
-    def close(self, grace_seconds: float) -> None:
-        self.grace = grace_seconds
+from service.translator import Options, Pair
+from tests.stand_ins import FakeCatalog
 
 
 @pytest.fixture
@@ -163,7 +57,7 @@ def test_a_text_is_translated(client: TestClient, catalog: FakeCatalog) -> None:
     assert sentence["alignment"] == [{"source": 0, "target": 0, "score": 0.9712}]
     assert sentence["score"] == answer["translations"][0]["score"] == -0.3101
     assert sentence["alternatives"] == []
-    assert catalog.translator.options == [Options()]
+    assert catalog.translator.options == [Options(timeout=60)]
 
 
 def test_options_reach_the_translator(client: TestClient, catalog: FakeCatalog) -> None:
@@ -179,7 +73,7 @@ def test_options_reach_the_translator(client: TestClient, catalog: FakeCatalog) 
         "max_length": 7,
     }
     answer = client.post("/translate", json=asked).json()
-    assert catalog.translator.options == [Options(4, 3, "none", "word", False, 7)]
+    assert catalog.translator.options == [Options(4, 3, "none", "word", False, 7, timeout=60)]
     first, second = answer["translations"]
     assert first["sentences"][0]["attention"] is None
     assert len(first["sentences"][0]["alternatives"]) == 2
@@ -196,7 +90,7 @@ def test_pairs_are_aligned(client: TestClient, catalog: FakeCatalog) -> None:
     response = client.post("/align", json={"pairs": pairs})
     answer = AlignAnswer.model_validate(response.json())
     assert [alignment.pharaoh for alignment in answer.alignments] == ["0-0"] * 4
-    assert catalog.translator.options == [Options(attention="alignment")]
+    assert catalog.translator.options == [Options(attention="alignment", timeout=60)]
     assert catalog.translator.pairs == [
         Pair("Thanks", "Merci"),
         Pair(("Good", "day"), ("Bonjour",)),
@@ -210,7 +104,7 @@ def test_one_pair_is_fetched(client: TestClient, catalog: FakeCatalog) -> None:
     answer = AlignAnswer.model_validate(client.get("/align", params=query).json())
     assert len(answer.alignments) == 1
     assert catalog.translator.pairs == [Pair("Thänks", None)]
-    assert catalog.translator.options == [Options(attention="cross", unit="word")]
+    assert catalog.translator.options == [Options(attention="cross", unit="word", timeout=60)]
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pytest
 
-from service.engine import Capacity, Engine, Job
-from service.errors import InterlineaError, QueueFull, ShuttingDown, StepFailed
+from service.admission import Job
+from service.beam import Beam
+from service.engine import Capacity, Engine
+from service.errors import (
+    DeadlineExceeded,
+    InterlineaError,
+    QueueFull,
+    ShuttingDown,
+    StepFailed,
+)
+from service.hypotheses import Chosen, Source
 from service.runner import Encoded, Runner, Stepped
-from service.search import Beam, Greedy, Search, Source
+from service.search import Greedy, Search
 
 EOS, BOS, PIECES = 0, 1, 8
 
@@ -55,12 +64,16 @@ class CountingRunner(Runner):
         self.batches.append(len(tokens))
         source, at = memory["memory"][:, :, 0], state["state"][:, 0].astype(int)
         rows = np.arange(len(at))
-        logits = np.full((len(at), PIECES), -5, np.float32)
-        logits[rows, source[rows, at].astype(int)] = 5
+        scores = np.full((len(at), PIECES), -5, np.float32)
+        scores[rows, source[rows, at].astype(int)] = -0.5
         if self.poison is not None:
-            logits[source[:, 0] == self.poison] = np.nan
+            scores[source[:, 0] == self.poison] = np.nan
         cross = np.eye(source.shape[1], dtype=np.float32)[at]
-        return Stepped(logits, {"cross": cross}, {"state": state["state"] + 1})
+        return Stepped(scores, {"cross": cross}, {"state": state["state"] + 1})
+
+    def top(self, scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        tokens = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(scores, tokens, 1), tokens
 
 
 @pytest.fixture
@@ -112,7 +125,6 @@ def test_a_cancelled_job_leaves_within_one_step(engine: Engine, runner: Counting
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert engine.pending == 0
         runner.gate.set()
         assert [p[0].tokens for p in await engine.run([job(3)])] == [(3, 0)]
 
@@ -182,21 +194,24 @@ def test_a_number_that_is_not_finite_fails_its_sentence_alone(
     assert good[0][0].tokens == (2, 3, 0)
 
 
-def test_a_full_queue_refuses_all_jobs_of_a_request_before_any_starts(
+def test_a_full_queue_refuses_a_whole_request_before_any_of_it_starts(
     engine: Engine, runner: CountingRunner
 ) -> None:
     async def scenario() -> None:
         runner.gate.clear()
-        four, three = [job(2) for _ in range(4)], [job(3) for _ in range(3)]
-        first = asyncio.create_task(engine.run(four))
+        seven = [job(2) for _ in range(7)]
+        first = asyncio.create_task(engine.run(seven))
         await wait_for(runner.stepping)
-        (refusal,) = await asyncio.gather(engine.run(three), return_exceptions=True)
-        assert isinstance(refusal, QueueFull)
-        assert refusal.detail == {"waiting": 4, "limit": 6}
-        assert engine.pending == 4
+        for count in (1, 3):  # one text or many: what counts is the work ahead
+            (refusal,) = await asyncio.gather(
+                engine.run([job(3) for _ in range(count)]), return_exceptions=True
+            )
+            assert isinstance(refusal, QueueFull)
+            assert refusal.detail == {"waiting": 7, "limit": 6, "seconds": 0.0}
+        assert engine.pending == 7
         runner.gate.set()
         answers = await first
-        assert [paths[0].tokens for paths in answers] == [(2, 0)] * 4
+        assert [paths[0].tokens for paths in answers] == [(2, 0)] * 7
 
     asyncio.run(scenario())
 
@@ -228,3 +243,92 @@ def test_after_the_grace_period_nobody_waits_forever(runner: CountingRunner) -> 
 
     for answer in asyncio.run(scenario()):
         assert isinstance(answer, InterlineaError)
+
+
+def test_a_deadline_drops_the_work_within_one_step(engine: Engine, runner: CountingRunner) -> None:
+    async def scenario() -> None:
+        runner.gate.clear()
+        late = asyncio.create_task(engine.run([job(*[2] * 40), job(*[3] * 40)], timeout=0.05))
+        with pytest.raises(DeadlineExceeded) as caught:
+            await late
+        assert caught.value.detail == {"timeout": 0.05}
+        runner.gate.set()
+        assert (await engine.run([job(3)]))[0][0].tokens == (3, 0)
+
+    asyncio.run(scenario())
+    assert sum(runner.batches) <= 2 + 2
+    assert engine.pending == 0
+
+
+def test_events_come_as_they_happen_and_are_the_answer(
+    engine: Engine, runner: CountingRunner
+) -> None:
+    async def scenario() -> None:
+        watched = [job(2, 3), job(4)]
+        for one in watched:
+            one.watched = True
+        told: dict[int, list[int]] = {0: [], 1: []}
+        async for index, event in engine.stream([*watched, job(5)]):
+            if isinstance(event, Chosen):
+                assert event.step == len(told[index])
+                told[index].append(event.token)
+            elif index < 2:
+                assert told[index] == list(event[0].tokens)
+        assert told == {0: [2, 3, 0], 1: [4, 0]}
+
+    asyncio.run(scenario())
+
+
+def test_closing_a_stream_drops_the_rest(engine: Engine, runner: CountingRunner) -> None:
+    async def scenario() -> None:
+        events = engine.stream([job(2), job(*[3] * 40)])
+        async for index, _ in events:
+            assert index == 0
+            break
+        await events.aclose()
+        assert (await engine.run([job(4)]))[0][0].tokens == (4, 0)
+        assert engine.pending == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_long_sentence_waits_a_bounded_time_under_a_flood_of_short_ones(
+    runner: CountingRunner,
+) -> None:
+    """The flood never ends, yet the long sentence needs few more steps than its own."""
+    engine = Engine(runner, Capacity(workers=1, slots=4, batch_tokens=64, queue=10_000))
+
+    async def scenario() -> int:
+        stop = False
+
+        async def flood() -> None:
+            while not stop:
+                await engine.run([job(2, 3)])
+
+        floods = [asyncio.create_task(flood()) for _ in range(40)]
+        await wait_for(runner.stepping)
+        before = len(runner.batches)
+        (answer,) = await engine.run([job(*[5] * 150)])
+        steps = len(runner.batches) - before
+        stop = True
+        await asyncio.gather(*floods)
+        assert len(answer[0].tokens) == 50
+        return steps
+
+    steps = asyncio.run(scenario())
+    engine.close(1.0)
+    assert steps < 4 * 51  # its own 51 steps take turns with those of the short ones' lane
+
+
+def test_a_few_sentences_spread_over_all_workers(runner: CountingRunner) -> None:
+    engine = Engine(runner, Capacity(workers=2, slots=8, batch_tokens=1000, queue=10))
+    assert run(engine, *[job(2, 3, 4, 5) for _ in range(4)]) == [(2, 3, 4, 5, 0)] * 4
+    engine.close(1.0)
+    assert max(runner.batches) == 2
+
+
+def test_sentences_with_many_beams_and_one_share_a_batch(
+    engine: Engine, runner: CountingRunner
+) -> None:
+    assert run(engine, job(2, 3, beams=3), job(4, 5)) == [(2, 3, 0), (4, 5, 0)]
+    assert max(runner.batches) == 4

@@ -39,7 +39,7 @@ def test_no_two_errors_share_a_code() -> None:
 def test_the_caller_is_to_blame_for_refused_requests_only() -> None:
     for kind in family(InterlineaError):
         assert issubclass(kind, RequestError) == (400 <= kind.status < 499)
-        assert issubclass(kind, Unavailable) == (kind.status == 503)
+        assert issubclass(kind, Unavailable) == (kind.status in (503, 504))
 
 
 def test_an_error_carries_its_message_and_facts() -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from model_export import pictures
 from model_export.run import Run
 from model_export.train import load_model
-from service.search import Floats
+from service.hypotheses import Floats
 from service.translator import Translator
 
 PNG = b"\x89PNG\r\n"

@@ -47,7 +47,7 @@ def test_shapes_are_those_of_the_manifest(runner: Runner) -> None:
     assert encoded.memory["memory"].shape == (8, 64)
     assert encoded.memory["mask"].tolist() == [True] * 5 + [False] * 3
     stepped = step(runner, [encoded], [2])
-    assert stepped.logits.shape == (1, 8000)
+    assert stepped.scores.shape == (1, 8000)
     assert {kind: rows.shape for kind, rows in stepped.attention.items()} == {
         "cross": (1, 8),
         "alignment": (1, 8),
@@ -73,11 +73,27 @@ def test_batch_mates_and_padding_change_nothing_to_the_last_bit(runner: Runner) 
             assert (value == crowd[row].memory[name]).all()
         for width in (0, 60):
             one = step(runner, [alone], [500 + length], width)
-            assert (one.logits[0] == together.logits[row]).all()
+            assert (one.scores[0] == together.scores[row]).all()
             for kind, rows in one.attention.items():
                 assert (rows[0, :length] == together.attention[kind][row, :length]).all()
             for name, state in one.state.items():
                 assert (state[0] == together.state[name][row]).all()
+
+
+def test_scores_are_log_probabilities_and_the_best_come_first(runner: Runner) -> None:
+    scores = step(runner, runner.encode([source(5), source(9)]), [2, 400]).scores
+    assert np.exp(scores.astype(np.float64)).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    top, tokens = runner.top(scores, 6)
+    assert (tokens == np.argsort(-scores, axis=1, kind="stable")[:, :6]).all()
+    assert (top == np.take_along_axis(scores, tokens, 1)).all()
+    assert runner.top(scores, 0)[1].shape == (2, 0)
+    assert runner.top(scores, 10**6)[1].shape == scores.shape
+
+
+def test_of_equal_tokens_the_lower_comes_first(runner: Runner) -> None:
+    scores = np.zeros((3, 8000), np.float32)
+    for count in (1, 4, 16):
+        assert (runner.top(scores, count)[1] == np.arange(count)).all()
 
 
 def test_ids_out_of_range_fail_with_a_type(runner: Runner) -> None:

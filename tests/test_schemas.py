@@ -22,7 +22,7 @@ def errors(shape: type[TranslateRequest] | type[AlignRequest], value: object) ->
 def test_a_text_alone_has_every_default() -> None:
     request = read(TranslateRequest, {"text": "Hi"})
     assert request.texts() == ["Hi"]
-    assert request.options() == Options()
+    assert request.options(600) == Options()
     assert (request.source, request.target) == (None, None)
 
 
@@ -37,10 +37,14 @@ def test_every_option_is_read() -> None:
         "unit": "word",
         "split_sentences": False,
         "max_length": 9,
+        "length_penalty": 0.5,
+        "timeout": 2.5,
+        "matrix": "integers",
     }
     request = read(TranslateRequest, value)
     assert request.texts() == ["Hi", ""]
-    assert request.options() == Options(5, 2, "none", "word", False, 9)
+    assert request.options(600) == Options(5, 2, "none", "word", False, 9, 0.5, 2.5)
+    assert request.options(1.5).timeout == 1.5
     assert request.model_dump() == value
 
 
@@ -98,7 +102,7 @@ def test_a_refusal_does_not_echo_what_was_sent() -> None:
 
 def test_pairs_are_handed_on_as_they_are() -> None:
     request = read(AlignRequest, examples.ALIGN)
-    assert request.options() == Options(attention="alignment")
+    assert request.options(600) == Options(attention="alignment")
     assert request.translator_pairs() == [
         Pair("Thank you.", "Merci."),
         Pair(("Good", "morning", "!"), ("Bonjour", "!")),

@@ -1,12 +1,13 @@
 """Search: greedy, beam and forced decoding against a plain reference over a toy distribution."""
 
 import itertools
-import math
 
 import numpy as np
 import pytest
 
-from service.search import Beam, Forced, Greedy, Outputs, Path, Search, Source
+from service.beam import Beam
+from service.hypotheses import Chosen, Outputs, Path, Source
+from service.search import Forced, Greedy, Search
 
 EOS, BOS, PIECES = 0, 1, 6
 SOURCE = Source(length=3, eos=EOS, bos=BOS, delays={"cross": 0, "alignment": 1})
@@ -30,6 +31,19 @@ def attention(history: tuple[int, ...], kind: str) -> np.ndarray:
     return shares
 
 
+def say(histories: list[tuple[int, ...]], candidates: int) -> Outputs:
+    """What a model would say of these hypotheses."""
+    raw = np.stack([logits(history) for history in histories])
+    scores = raw - np.log(np.exp(raw).sum(axis=1, keepdims=True))
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :candidates]
+    attentions = {
+        kind: np.stack([attention(history, kind) for history in histories])
+        for kind in ("cross", "alignment")
+    }
+    top = np.take_along_axis(scores, order, 1)
+    return Outputs(scores, scores.argmax(axis=1), attentions, top, order)
+
+
 def drive(search: Search, first_row: int = 2) -> list[Path]:
     """Run a search on rows `first_row` on, as the engine would."""
     rows = list(range(first_row, first_row + search.beams))
@@ -38,13 +52,7 @@ def drive(search: Search, first_row: int = 2) -> list[Path]:
     for _ in range(100):
         for row, token in zip(rows, search.tokens, strict=True):
             histories[row] = (*histories[row], token)
-        outputs = Outputs.of(
-            np.stack([logits(history) for history in histories]),
-            {
-                kind: np.stack([attention(history, kind) for history in histories])
-                for kind in ("cross", "alignment")
-            },
-        )
+        outputs = say(histories, search.candidates)
         parents = search.advance(outputs, rows)
         if search.paths is not None:
             return search.paths
@@ -76,7 +84,7 @@ def check_path(path: Path) -> None:
             assert path.attention["alignment"][at] == pytest.approx(read)
 
 
-def plain_beam(size: int, limit: int) -> list[tuple[tuple[int, ...], float]]:
+def plain_beam(size: int, limit: int, penalty: float = 1.0) -> list[tuple[tuple[int, ...], float]]:
     """The same search written as plainly as can be, on whole histories."""
     beams: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
     finished: list[tuple[tuple[int, ...], float]] = []
@@ -91,13 +99,13 @@ def plain_beam(size: int, limit: int) -> list[tuple[tuple[int, ...], float]]:
         for rank, (tokens, total) in enumerate(extended[: 2 * size]):
             if tokens[-1] == EOS:
                 if rank < size:
-                    finished.append((tokens, total / len(tokens)))
+                    finished.append((tokens, total / len(tokens) ** penalty))
             elif len(beams) < size:
                 beams.append((tokens, total))
         if len(finished) >= size or not beams:
             break
     if not finished:
-        finished = [(tokens, total / len(tokens)) for tokens, total in beams]
+        finished = [(tokens, total / len(tokens) ** penalty) for tokens, total in beams]
     return sorted(finished, key=lambda item: -item[1])
 
 
@@ -147,8 +155,63 @@ def test_forced_scores_the_given_target() -> None:
     check_path(path)
 
 
-def test_normalizers_are_the_log_sum_exp() -> None:
-    rows = np.stack([logits((BOS, n)) for n in range(5)])
-    outputs = Outputs.of(rows, {})
-    expected = [math.log(sum(math.exp(float(v)) for v in row)) for row in rows]
-    assert outputs.normalizers.tolist() == pytest.approx(expected, abs=1e-5)
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.4])
+def test_length_penalty_ranks_but_the_score_stays_a_mean(penalty: float) -> None:
+    paths = drive(Beam(SOURCE, 12, 4, 4, penalty))
+    expected = plain_beam(4, 12, penalty)[:4]
+    assert [path.tokens for path in paths] == [tokens for tokens, _ in expected]
+    for path in paths:
+        assert path.score == pytest.approx(np.mean(log_probability(path.tokens)), abs=1e-5)
+
+
+def circling(rows: int) -> Outputs:
+    """A step in which every row would say 3, or else 0."""
+    scores = np.log(np.array([[0.1, 1e-9, 1e-9, 0.8, 1e-9, 0.05]] * rows, np.float32))
+    order = np.argsort(-scores, axis=1, kind="stable")
+    blank = {kind: np.zeros((rows, 4), np.float32) for kind in SOURCE.delays}
+    return Outputs(scores, order[:, 0], blank, np.take_along_axis(scores, order, 1), order)
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_hypothesis_may_not_run_in_circles(beams: int) -> None:
+    """A model that would say 3 for ever is made to say its second best after some copies."""
+    about = Source(length=3, eos=EOS, bos=BOS, delays=SOURCE.delays, copies=4)
+    search: Search = Greedy(about, 30) if beams == 1 else Beam(about, 30, beams, 1)
+    while search.paths is None:
+        search.advance(circling(beams), list(range(beams)))
+    tokens = search.paths[0].tokens
+    assert len(tokens) < 30
+    assert "3, 3, 3, 3, 3" not in str(tokens)
+
+
+def test_a_watched_search_tells_each_token_and_the_row_of_the_one_before() -> None:
+    search = Greedy(SOURCE, limit=20)
+    told: list[Chosen] = []
+    history: tuple[int, ...] = (BOS,)
+    while search.paths is None:
+        search.advance(say([history], 0), [0])
+        chosen = search.chosen()
+        assert chosen is not None
+        told.append(chosen)
+        history = (*history, *search.tokens)
+    path = search.paths[0]
+    assert [c.token for c in told] == list(path.tokens)
+    assert [c.score for c in told] == path.scores.tolist()
+    assert [c.step for c in told] == list(range(len(told)))
+    for chosen in told:
+        assert (chosen.attention["cross"] == path.attention["cross"][chosen.step]).all()
+        if chosen.step:
+            before = path.attention["alignment"][chosen.step - 1]
+            assert (chosen.attention["alignment"] == before).all()
+    assert "alignment" not in told[0].attention
+
+
+def test_a_search_cut_by_length_tells_no_token_twice() -> None:
+    search = Greedy(SOURCE, limit=2)
+    told = 0
+    history: tuple[int, ...] = (BOS,)
+    while search.paths is None:
+        search.advance(say([history], 0), [0])
+        told += search.chosen() is not None
+        history = (*history, *search.tokens)
+    assert told == len(search.paths[0].tokens) == 2

@@ -20,13 +20,14 @@ def test_defaults() -> None:
         "port": 8000,
         "bundles": None,
         "workers": 0,
-        "slots": 64,
-        "batch_tokens": 2048,
+        "slots": 32,
+        "batch_tokens": 4096,
         "queue_sentences": 1024,
         "max_body_bytes": 1_048_576,
         "max_texts": 256,
         "max_beam": 8,
         "max_characters": 100_000,
+        "timeout_seconds": 60.0,
         "grace_seconds": 10.0,
         "log_level": "info",
         "gzip_bytes": 1024,
@@ -41,7 +42,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("INTERLINEA_UNHEARD_OF", "1")
     settings = read_settings()
     assert (settings.port, settings.bundles, settings.log_level) == (9000, tmp_path, "warning")
-    assert settings.slots == 64
+    assert settings.slots == 32
 
 
 def test_an_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,10 @@ from service.slots import Slots
 
 
 def put(slots: Slots, value: float, width: int, rows: int = 1) -> None:
+    """Put a sentence onto the next free rows at the end."""
     memory = {"memory": np.full((width, 2), value, np.float32), "mask": np.ones(width, bool)}
-    slots.put(memory, {"state": np.full(3, value, np.float32)}, rows)
+    places = list(range(slots.used, slots.used + rows))
+    slots.put(memory, {"state": np.full(3, value, np.float32)}, places)
 
 
 def test_rows_are_packed_views_and_padding_is_empty() -> None:
@@ -63,3 +65,16 @@ def test_a_row_used_again_keeps_nothing_of_its_last_sentence() -> None:
     put(slots, 2.0, 4)
     memory, _ = slots.gather()
     assert memory["memory"][0, 4:].size == 0 or memory["memory"][0, 4:].max() == 0.0
+
+
+def test_a_sentence_takes_the_rows_that_others_have_left() -> None:
+    slots = Slots(4)
+    for value in (1.0, 2.0, 3.0):
+        put(slots, value, 8)
+    memory = {"memory": np.full((4, 2), 9.0, np.float32), "mask": np.ones(4, bool)}
+    slots.put(memory, {"state": np.full(3, 9.0, np.float32)}, [3, 1])
+    slots.move([], used=4)
+    shown, state = slots.gather()
+    assert shown["memory"][:, 0, 0].tolist() == [1.0, 9.0, 3.0, 9.0]
+    assert shown["memory"][1, 4:].max() == 0.0
+    assert state["state"][:, 0].tolist() == [1.0, 9.0, 3.0, 9.0]

@@ -59,6 +59,21 @@ def test_any_ids_spell_a_text_with_a_span_for_each(ids: list[int]) -> None:
     assert at == len(decoded.text)
 
 
+@given(st.lists(st.integers(0, SOURCE.size - 1), max_size=20))
+@example([TARGET.size - 1] * 3)
+def test_a_text_that_grows_token_by_token_is_the_text(ids: list[int]) -> None:
+    spelling = TARGET.spelling()
+    assert "".join(spelling.add(piece) for piece in ids) + spelling.end() == TARGET.decode(ids).text
+
+
+@given(st.binary(max_size=12), TEXTS)
+def test_bytes_that_come_one_by_one_spell_the_same(noise: bytes, text: str) -> None:
+    first_byte = TARGET.encode("\u2581").ids[0] - "\u2581".encode()[0]
+    ids = [first_byte + value for value in noise + text[:4].encode() + noise]
+    spelling = TARGET.spelling()
+    assert "".join(spelling.add(piece) for piece in ids) + spelling.end() == TARGET.decode(ids).text
+
+
 def pieces(tokenizer: Tokenizer, text: str) -> list[str]:
     return [text[span.start : span.end] for span in tokenizer.encode(text).spans]
 

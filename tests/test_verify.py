@@ -16,7 +16,7 @@ from model_export.run import Run
 from model_export.subwords import EOS
 from model_export.train import load_model
 from model_export.verify import Agreement, Reference, compare, distance, reference
-from service.search import Floats, Path
+from service.hypotheses import Floats, Path
 from service.tokenizer import Tokenizer
 
 SOURCE_LENGTH = 3

@@ -21,6 +21,7 @@ from service.translation import (
     Matrix,
     Side,
     Token,
+    TokenChosen,
     TranslatedSentence,
     Translation,
     Word,
@@ -52,7 +53,9 @@ def hypothesis(attention: Matrix | None) -> Hypothesis:
 
 def test_a_translation() -> None:
     sentence = TranslatedSentence(SOURCE, hypothesis(MATRIX), (hypothesis(None),))
-    answer = written(wire.translated(MANIFEST, [Translation(" Salut", -0.310049, (sentence,))]))
+    answer = written(
+        wire.translated(MANIFEST, [Translation(" Salut", -0.310049, (sentence,))], "decimals")
+    )
     TranslateAnswer.model_validate(answer)
     assert answer["model"] == {"name": "en-fr", "version": "1.2.3"}
     (text,) = answer["translations"]
@@ -74,7 +77,7 @@ def test_a_translation() -> None:
 
 def test_an_alignment() -> None:
     alignment = Alignment(SOURCE, TARGET, None, (Link(0, 0, 1.0),), "0-0", -0.5)
-    answer = written(wire.aligned(MANIFEST, [alignment]))
+    answer = written(wire.aligned(MANIFEST, [alignment], "decimals"))
     AlignAnswer.model_validate(answer)
     (found,) = answer["alignments"]
     assert (found["attention"], found["pharaoh"], found["score"]) == (None, "0-0", -0.5)
@@ -88,7 +91,7 @@ def test_a_language() -> None:
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=60).filter(any))
 def test_weights_have_four_decimals_and_rows_still_sum_to_one(parts: list[int]) -> None:
     row = np.array([parts], np.float32)
-    (rounded,) = written(wire.weights(row / row.sum()))
+    (rounded,) = written(wire.matrix(row / row.sum(), "decimals"))
     assert all(len(repr(weight)) <= len("0.1234") for weight in rounded if weight >= 1e-3)
     assert all(weight == round(weight, 4) for weight in rounded)
     assert sum(rounded) == pytest.approx(1.0, abs=1e-4 * len(rounded))
@@ -98,9 +101,42 @@ def test_certainty_is_not_a_negative_zero() -> None:
     token = Token("", Span(0, 0), "</s>", -0.0)
     side = Side("", Span(0, 0), (token,), ())
     alignment = Alignment(side, side, MATRIX * -1e-9, (), "", -0.0)
-    content = wire.aligned(MANIFEST, [alignment])
+    content = wire.aligned(MANIFEST, [alignment], "decimals")
     assert b"-" not in orjson.dumps(content["alignments"], option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def test_a_matrix_that_lies_in_columns_is_written_in_rows() -> None:
-    assert written(wire.weights(np.asfortranarray(MATRIX))) == [[0.9312, 0.0688], [0.0, 1.0]]
+    assert written(wire.matrix(np.asfortranarray(MATRIX), "decimals")) == [
+        [0.9312, 0.0688],
+        [0.0, 1.0],
+    ]
+
+
+def test_a_matrix_of_integers_says_the_same() -> None:
+    found = written(wire.matrix(MATRIX, "integers"))
+    assert found == {"scale": 10_000, "weights": [[9312, 688], [0, 10_000]]}
+    decimals = written(wire.matrix(MATRIX, "decimals"))
+    assert [[weight / found["scale"] for weight in row] for row in found["weights"]] == decimals
+
+
+def test_a_token_tells_its_own_row_and_the_row_before() -> None:
+    rows = {"cross": MATRIX[0], "alignment": MATRIX[1]}
+    chosen = TokenChosen(0, 2, 5, " jour", None, -0.25, rows)
+    assert written(wire.token_chosen(chosen, "decimals")) == {
+        "text": 0,
+        "sentence": 2,
+        "step": 5,
+        "delta": " jour",
+        "score": -0.25,
+        "cross": [0.9312, 0.0688],
+        "alignment": [0.0, 1.0],
+    }
+    last = TokenChosen(1, 0, 6, "", "</s>", -0.5, {})
+    assert written(wire.token_chosen(last, "integers")) == {
+        "text": 1,
+        "sentence": 0,
+        "step": 6,
+        "delta": "",
+        "score": -0.5,
+        "special": "</s>",
+    }

@@ -1,0 +1,74 @@
+"""Interlinea with the usual way of batching in place of its own: whole requests, whole batches.
+
+Model, tokenizers, decoding step, answers and HTTP are the service's; only who is decoded with
+whom differs. Each worker thread has an engine of its own that is given one batch and takes
+the next when every sentence of that batch is done. Rows that are done leave the computation,
+as CTranslate2 has it too, which is kinder than padding them to the end; their answers leave
+with the batch, since it is one call.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fastapi import FastAPI
+
+from benchmarks import ours
+from benchmarks.servers.batching import Batcher
+from service.admission import Job
+from service.app import create_app
+from service.bundle import Bundle
+from service.catalog import Catalog
+from service.engine import DEFAULT_TIMEOUT, Capacity, Engine
+from service.hypotheses import Path
+from service.translator import Translator
+
+SIZE = 8
+WINDOW = 0.010
+
+
+def batched() -> FastAPI:
+    """A batch closes at 8 sentences, or 10 ms after its first."""
+    return _serve(SIZE, WINDOW)
+
+
+def single() -> FastAPI:
+    """A sentence at a time on each thread."""
+    return _serve(1, 0.0)
+
+
+class BatchEngine(Engine):
+    """Engines of one worker each behind a batcher, with the face of one engine."""
+
+    def __init__(self, lanes: Sequence[Engine], size: int, window: float) -> None:
+        self.capacity = lanes[0].capacity
+        self._lanes = lanes
+        self._batches = Batcher([lane.run for lane in lanes], size, window)
+
+    async def run(self, jobs: Sequence[Job], timeout: float = DEFAULT_TIMEOUT) -> list[list[Path]]:
+        """Decode jobs, in batches with those of other requests; a batch knows no `timeout`."""
+        return await self._batches.run(jobs)
+
+    def close(self, grace: float) -> None:
+        """Close every engine."""
+        for lane in self._lanes:
+            lane.close(grace)
+
+
+class BatchTranslator(Translator):
+    """A translator whose engine is a `BatchEngine`."""
+
+    def __init__(self, bundle: Bundle, held: Capacity, size: int, window: float) -> None:
+        alone = replace(held, workers=1)
+        super().__init__(bundle, alone)
+        others = [Engine(self._runner, alone) for _ in range(held.workers - 1)]
+        self._engine = BatchEngine([self._engine, *others], size, window)
+
+
+def _serve(size: int, window: float) -> FastAPI:
+    def load(_: object) -> Catalog:
+        translator = BatchTranslator(ours.shipped(), ours.capacity(), size, window)
+        catalog = Catalog([translator])
+        catalog.warm_up()
+        return catalog
+
+    return create_app(load=load)

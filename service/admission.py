@@ -1,0 +1,184 @@
+"""What waits for the workers of an engine, and who may join them: one owner, one lock.
+
+A request is taken or refused as a whole before any of it starts, and by the same rule
+whether it brings one sentence or a thousand: what counts is the work ahead of it. Workers
+take sentences from here when they have rows to spare, so none idles while another is full.
+"""
+
+import asyncio
+import itertools
+import math
+import threading
+import time
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field
+
+from service.errors import InterlineaError, QueueFull, ShuttingDown
+from service.hypotheses import Chosen, Path
+from service.pace import Pace
+from service.scheduler import LANES, lane_of
+from service.search import Search
+from service.waiting import Sequence, Waiting
+
+Event = Chosen | list[Path] | InterlineaError
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A sentence to decode: ids with `</s>` last, and the search to run.
+
+    If it is `watched`, every token is told as soon as it is chosen.
+    """
+
+    source: Many[int]
+    search: Search
+    watched: bool = False
+
+
+class Call:
+    """The jobs of one request, and the events that come back, in the loop that waits."""
+
+    def __init__(self, flow: int) -> None:
+        self.flow = flow
+        self.loop = asyncio.get_running_loop()
+        self.events: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
+        self.gone = False
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A job on its way: whose it is, where it stands, and what it costs."""
+
+    job: Job
+    call: Call
+    index: int
+    sequence: Sequence
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    waiting: Waiting = field(default_factory=Waiting)
+    on_board: int = 0  # rows of all workers
+
+
+class Admission:
+    """The queue of one engine; every method may be called from any thread."""
+
+    def __init__(self, workers: int, limit: int) -> None:
+        self._workers, self._limit = workers, limit
+        self._changed = threading.Condition()
+        self._lanes = [_Lane() for _ in range(len(LANES) + 1)]
+        self._tickets: dict[int, Ticket] = {}
+        self._keys = itertools.count()
+        self._pace = Pace()
+        self._open = 0
+        self._cost = 0
+        self._closing = False
+
+    @property
+    def pending(self) -> int:
+        """Sentences waiting or on board."""
+        return self._open
+
+    def admit(self, jobs: Many[Job], widths: Many[int], timeout: float) -> Call:
+        """Queue the jobs of one request; raises `QueueFull` or `ShuttingDown` instead."""
+        with self._changed:
+            if self._closing:
+                raise ShuttingDown("the server is shutting down")
+            self._refuse_if_late(timeout)
+            call = Call(next(self._keys))
+            for index, (job, width) in enumerate(zip(jobs, widths, strict=True)):
+                key = next(self._keys)
+                sequence = Sequence(key, call.flow, width, job.search.beams)
+                self._tickets[key] = Ticket(job, call, index, sequence)
+                self._lanes[lane_of(width)].waiting.add(sequence)
+                self._cost += sequence.cost
+            self._open += len(jobs)
+            self._changed.notify_all()
+            return call
+
+    def _refuse_if_late(self, timeout: float) -> None:
+        wait = self._pace.seconds(self._cost)
+        if self._open < self._limit and wait <= timeout:
+            return
+        detail = {"waiting": self._open, "limit": self._limit, "seconds": round(wait, 1)}
+        error = QueueFull(f"{self._open} sentences are waiting already", detail)
+        error.retry_after = min(60, max(1, math.ceil(wait / 2)))
+        raise error
+
+    def sleep(self) -> None:
+        """Wait until something is queued, or there will never be anything again."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closing or any(lane.waiting for lane in self._lanes)
+            )
+
+    @property
+    def over(self) -> bool:
+        """True when nothing waits and nothing will."""
+        return self._closing and not any(lane.waiting for lane in self._lanes)
+
+    def take(self, lane: int, held: int, rows: int) -> list[Ticket]:
+        """Hand out up to `rows` rows' worth of sentences to a worker that holds `held` rows.
+
+        A worker fills up to its share of all rows, so that a few sentences spread over all.
+        """
+        if not self._lanes[lane].waiting:
+            return []  # looked at without the lock: what comes now is seen a step later
+        taken: list[Ticket] = []
+        with self._changed:
+            here = self._lanes[lane]
+            share = math.ceil((here.on_board + here.waiting.rows) / self._workers)
+            count = 0
+            while count < rows and held + count < share:
+                sequence = here.waiting.first()
+                if sequence is None or (count and count + sequence.beams > rows):
+                    break
+                here.waiting.pop()
+                taken.append(self._tickets[sequence.key])
+                count += sequence.beams
+            here.on_board += count
+        return taken
+
+    def leave(self, tickets: Many[Ticket]) -> None:
+        """Note sentences that were taken and are done, whatever came of them."""
+        if not tickets:
+            return
+        with self._changed:
+            for ticket in tickets:
+                sequence = ticket.sequence
+                self._lanes[lane_of(sequence.width)].on_board -= sequence.beams
+                self._forget(sequence)
+            cost = sum(ticket.sequence.cost for ticket in tickets)
+            busy = any(lane.waiting for lane in self._lanes)
+            self._pace.finished(cost, time.monotonic(), busy)
+
+    def withdraw(self, call: Call) -> None:
+        """Drop what is left of a request: what waits at once, what runs before the next step."""
+        call.gone = True
+        with self._changed:
+            for lane in self._lanes:
+                for sequence in lane.waiting.withdraw(call.flow):
+                    self._forget(sequence)
+
+    def close(self) -> None:
+        """Take nothing new; the workers end when nothing is left."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def empty(self) -> list[Ticket]:
+        """Take out whatever still waits, for nobody will do it."""
+        with self._changed:
+            left: list[Ticket] = []
+            for lane in self._lanes:
+                while lane.waiting:
+                    sequence = lane.waiting.pop()
+                    left.append(self._tickets[sequence.key])
+                    self._forget(sequence)
+            return left
+
+    def _forget(self, sequence: Sequence) -> None:
+        del self._tickets[sequence.key]
+        self._open -= 1
+        self._cost -= sequence.cost

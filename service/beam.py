@@ -1,0 +1,106 @@
+"""Beam search with n-best lists; numpy, no session."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from service.hypotheses import Chosen, Node, Outputs, Path, Source, Trail
+from service.repetition import Loops
+
+
+class Beam:
+    """Beam search; hypotheses rank by total log-probability / length ** `length_penalty`.
+
+    With the default of 1 that is the mean log-probability, the score returned; 0 ranks by
+    the total and so favours short hypotheses.
+
+    Each step the 2k best extensions are looked at: an `</s>` among the first k finishes a
+    hypothesis, the k best others go on. The search is over when k have finished, or at the
+    limit; hypotheses cut there are given only if none has finished.
+    """
+
+    def __init__(
+        self, source: Source, limit: int, size: int, n_best: int, length_penalty: float = 1.0
+    ) -> None:
+        self.tokens = [source.bos] * size
+        self.paths: list[Path] | None = None
+        self._trail = Trail(source)
+        self._limit, self._size, self._n_best = limit, size, n_best
+        self._length_penalty = length_penalty
+        self._nodes: list[Node | None] = [None] * size
+        self._loops = [Loops()] * size
+        self._totals = np.full(size, -np.inf, np.float64)
+        self._totals[0] = 0.0
+        self._finished: list[Path] = []
+
+    @property
+    def beams(self) -> int:
+        """Rows of the batch that the search occupies."""
+        return self._size
+
+    @property
+    def candidates(self) -> int:
+        """How many of the best tokens of a row it must be shown."""
+        return 2 * self._size
+
+    def chosen(self) -> Chosen | None:
+        """Nothing is settled before the end."""
+        return None
+
+    def advance(self, outputs: Outputs, rows: Sequence[int]) -> list[int] | None:
+        """Extend every hypothesis, keep the best, and say which row each goes on from."""
+        self._trail.steps.append(outputs.attention)
+        if len(self._trail.steps) > self._limit:
+            self._end(rows)
+            return None
+        kept: list[tuple[int, Node, Loops]] = []
+        for rank, (beam, token, total) in enumerate(self._extensions(outputs, rows)):
+            node = Node(token, total - float(self._totals[beam]), self._nodes[beam], rows[beam])
+            if token == self._trail.source.eos:
+                if rank < self._size:
+                    self._finished.append(self._trail.path(node, True))
+                continue
+            loops = self._loops[beam].after(token)
+            if len(kept) < self._size and loops.copies <= self._trail.source.copies:
+                kept.append((beam, node, loops))
+        if len(self._finished) >= self._size or not kept:
+            self._end(rows)
+            return None
+        return self._continue(kept, rows)
+
+    def _extensions(self, outputs: Outputs, rows: Sequence[int]) -> list[tuple[int, int, float]]:
+        """Return the 2k best (beam, token, total log-probability), best first."""
+        wide = min(2 * self._size, outputs.top_tokens.shape[1])
+        tokens = outputs.top_tokens[rows, :wide].ravel()
+        totals = (self._totals[:, None] + outputs.top_scores[rows, :wide]).ravel()
+        order = np.lexsort((tokens, -totals))[: 2 * self._size]
+        return [
+            (at // wide, int(tokens[at]), float(totals[at]))
+            for at in order.tolist()
+            if totals[at] > -np.inf
+        ]
+
+    def _continue(self, kept: list[tuple[int, Node, Loops]], rows: Sequence[int]) -> list[int]:
+        missing = self._size - len(kept)
+        totals = [float(self._totals[beam]) + node.score for beam, node, _ in kept]
+        kept = kept + kept[:1] * missing
+        self._nodes = [node for _, node, _ in kept]
+        self._loops = [loops for _, _, loops in kept]
+        self._totals = np.array(totals + [-np.inf] * missing)
+        self.tokens = [node.token for _, node, _ in kept]
+        return [rows[beam] for beam, _, _ in kept]
+
+    def _end(self, rows: Sequence[int]) -> None:
+        paths = self._finished
+        if not paths:
+            open_nodes = zip(self._nodes, self._totals, rows, strict=True)
+            paths = [
+                self._trail.path(node, False, row)
+                for node, total, row in open_nodes
+                if node is not None and total > -np.inf
+            ]
+        self.paths = sorted(paths, key=self._rank)[: self._n_best]
+
+    def _rank(self, path: Path) -> float:
+        length = len(path.tokens)
+        return -path.score * length / length**self._length_penalty if length else 0.0

@@ -1,0 +1,131 @@
+"""What a search is shown, what it remembers, and the finished hypotheses it hands out.
+
+An attention of delay d that stands in the outputs of step i is about the token chosen at
+step i - d: cross-attention (0) chose the token of its own step, the alignment head (1)
+has just read the token of the step before. Rows belong to the hypotheses *before* the
+step reorders them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+UNGUARDED = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a decoder step says of all R rows of the batch.
+
+    scores (R, V) are log-probabilities; best (R,) their argmax; attention maps a kind to
+    (R, S). top_scores and top_tokens (R, K) are the K best of each row, best first and the
+    lower token first where two are equal; without beams on board they are empty.
+    """
+
+    scores: Floats
+    best: Ints
+    attention: Mapping[str, Floats]
+    top_scores: Floats
+    top_tokens: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A finished hypothesis: T tokens, their log-probabilities (T,), attentions (T, S).
+
+    The tokens end with `</s>` unless the hypothesis was cut at its length limit.
+    """
+
+    tokens: tuple[int, ...]
+    scores: Floats
+    attention: Mapping[str, Floats]
+    finished: bool
+
+    @property
+    def score(self) -> float:
+        """Mean log-probability of the tokens, `</s>` included."""
+        return float(self.scores.mean(dtype=np.float64)) if len(self.scores) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A token as soon as it is chosen, and the attention rows (S,) that came with it.
+
+    A row of delay 1 is about the token before, so none comes with the first.
+    """
+
+    step: int
+    token: int
+    score: float
+    attention: Mapping[str, Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a search knows of its sentence: S source tokens with `</s>` last, and delays.
+
+    A hypothesis may end in `copies` copies of the same few tokens; one more is refused.
+    """
+
+    length: int
+    eos: int
+    bos: int
+    delays: Mapping[str, int]
+    copies: int = UNGUARDED
+
+
+@dataclass(slots=True)
+class Node:
+    """One chosen token, and the hypothesis it extends."""
+
+    token: int
+    score: float
+    before: "Node | None"
+    row: int  # row of the step's outputs that it was chosen from
+
+
+class Trail:
+    """The attention outputs of every step, and paths read off them."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.steps: list[Mapping[str, Floats]] = []
+
+    def path(self, node: Node, finished: bool, last_row: int | None = None) -> Path:
+        """Follow a hypothesis back to its start; `last_row` is where its last token was read."""
+        nodes: list[Node] = []
+        step: Node | None = node
+        while step is not None:
+            nodes.append(step)
+            step = step.before
+        nodes.reverse()
+        rows = [n.row for n in nodes] + ([] if last_row is None else [last_row])
+        attention = {kind: self._matrix(kind, rows, len(nodes)) for kind in self.source.delays}
+        scores = np.array([n.score for n in nodes], np.float32)
+        return Path(tuple(n.token for n in nodes), scores, attention, finished)
+
+    def chosen(self, node: Node) -> Chosen:
+        """Tell the last token of a lone hypothesis, and what the last step attended to."""
+        step = len(self.steps) - 1
+        length = self.source.length
+        rows = {
+            kind: self.steps[-1][kind][node.row, :length].copy()
+            for kind, delay in self.source.delays.items()
+            if delay <= step
+        }
+        return Chosen(step, node.token, node.score, rows)
+
+    def _matrix(self, kind: str, rows: list[int], length: int) -> Floats:
+        delay = self.source.delays[kind]
+        width = self.source.length
+        matrix = np.zeros((length, width), np.float32)
+        read = min(length, len(rows) - delay)
+        for index in range(read):
+            matrix[index] = self.steps[index + delay][kind][rows[index + delay], :width]
+        matrix[read:, -1] = 1.0  # `</s>` is about the source's `</s>`, by definition
+        return matrix

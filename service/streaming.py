@@ -1,0 +1,107 @@
+"""A translation as server-sent events, from the first token on.
+
+Until the first event is there nothing is sent, so that a refusal is an answer like any
+other; after that a failure is an `error` event. A client that leaves closes the stream, and
+with it the work.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from service import wire
+from service.bundle import Manifest
+from service.errors import InterlineaError
+from service.requests import unless_gone, until_gone
+from service.responses import failure, to_json
+from service.schemas import MatrixForm
+from service.translation import Progress, SentenceDone, TokenChosen
+
+EVENTS = "text/event-stream"
+
+log = logging.getLogger("interlinea.http")
+
+
+def wants_events(request: Request) -> bool:
+    """Whether the client asked for events rather than for one answer."""
+    return EVENTS in request.headers.get("accept", "").lower()
+
+
+async def streamed(
+    request: Request,
+    manifest: Manifest,
+    progress: AsyncGenerator[Progress, None],
+    form: MatrixForm,
+) -> "EventStream":
+    """Answer with what `progress` tells; raises what it raises before its first event."""
+    try:
+        first = await unless_gone(request, _first(progress))
+    except BaseException:
+        await progress.aclose()
+        raise
+    return EventStream(_events(request, manifest, first, progress, form))
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events that end as soon as the client is gone."""
+
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(events, media_type=EVENTS, headers=headers)
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send events until they end or nobody reads them any more."""
+        async with aclosing(self._events):
+            sending = asyncio.create_task(self.stream_response(send))
+            gone = asyncio.create_task(until_gone(receive))
+            try:
+                await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
+                if sending.done():
+                    sending.result()
+            finally:
+                sending.cancel()
+                gone.cancel()
+                await asyncio.gather(sending, gone, return_exceptions=True)
+
+
+async def _first(progress: AsyncGenerator[Progress, None]) -> Progress:
+    return await anext(progress)
+
+
+async def _events(
+    request: Request,
+    manifest: Manifest,
+    first: Progress,
+    rest: AsyncGenerator[Progress, None],
+    form: MatrixForm,
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rest):
+        yield _event(manifest, first, form)
+        try:
+            async for progress in rest:
+                yield _event(manifest, progress, form)
+        except InterlineaError as error:
+            yield _spell("error", failure(error, request.state.request_id))
+        except Exception:
+            request_id = request.state.request_id
+            log.exception("request %s failed", request_id)
+            unknown = InterlineaError("something went wrong here; the log says what")
+            yield _spell("error", failure(unknown, request_id))
+
+
+def _event(manifest: Manifest, progress: Progress, form: MatrixForm) -> bytes:
+    if isinstance(progress, TokenChosen):
+        return _spell("token", wire.token_chosen(progress, form))
+    if isinstance(progress, SentenceDone):
+        return _spell("sentence", wire.sentence_done(progress, form))
+    return _spell("done", wire.translated(manifest, progress, form))
+
+
+def _spell(name: str, content: object) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), to_json(content))

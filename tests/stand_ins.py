@@ -1,0 +1,139 @@
+"""Stand-ins for the catalog and its translators, with canned answers, for tests of HTTP."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncGenerator, Sequence
+from typing import cast
+
+import numpy as np
+
+from service import examples
+from service.alignment import Link
+from service.bundle import Manifest
+from service.catalog import Language
+from service.errors import QueueFull, StepFailed, UnknownPair
+from service.segmentation import Span
+from service.translation import (
+    Alignment,
+    Hypothesis,
+    Matrix,
+    Progress,
+    SentenceDone,
+    Side,
+    Token,
+    TokenChosen,
+    TranslatedSentence,
+    Translation,
+    Word,
+)
+from service.translator import Options, Pair, Translator
+
+MATRIX: Matrix = np.array([[0.93123456, 0.06876544], [0.0, 1.0]], np.float32)
+LINKS = (Link(0, 0, 0.97123),)
+
+
+def side(text: str, score: float | None) -> Side:
+    span, end = Span(0, len(text)), Span(len(text), len(text))
+    tokens = (Token(text, span, None, score), Token("", end, "</s>", score))
+    return Side(text, span, tokens, (Word(text, span),))
+
+
+def translation(text: str, options: Options) -> Translation:
+    attention = None if options.attention == "none" else MATRIX
+    best = Hypothesis(side("Merci", -0.25), attention, LINKS, -0.3101234, "stop")
+    others = (dataclasses.replace(best, score=-0.5),) * (options.n_best - 1)
+    sentence = TranslatedSentence(side(text, None), best, others)
+    return Translation("Merci", -0.3101234, (sentence,) if text.strip() else ())
+
+
+class FakeManifest:
+    name = "en-fr"
+    version = "1.2.3"
+
+    def summary(self) -> dict[str, object]:
+        return examples.MODELS[0]
+
+
+class FakeTranslator:
+    """Answers at once; "wait" waits until it is cancelled, "crash" and "fail" do so."""
+
+    def __init__(self) -> None:
+        self.manifest = cast(Manifest, FakeManifest())
+        self.options: list[Options] = []
+        self.pairs: list[Pair] = []
+        self.started = asyncio.Event()
+        self.cancelled = False
+        self.streams_closed = 0
+
+    async def translate(self, texts: Sequence[str], options: Options) -> list[Translation]:
+        self.options.append(options)
+        match texts[0]:
+            case "wait":
+                await self._wait()
+            case "crash":
+                raise ZeroDivisionError("the secret")
+            case "fail":
+                raise StepFailed("the step failed")
+            case "full":
+                raise QueueFull("the queue is full", {"limit": 1})
+            case "drop":
+                raise asyncio.CancelledError
+        return [translation(text, options) for text in texts]
+
+    async def stream(
+        self, texts: Sequence[str], options: Options
+    ) -> AsyncGenerator[Progress, None]:
+        (whole,) = await self.translate(texts[:1], options)
+        try:
+            yield TokenChosen(0, 0, 0, "Merci", None, -0.25, {"cross": MATRIX[0]})
+            match texts[-1]:
+                case "wait later":
+                    await self._wait()
+                case "crash later":
+                    raise ZeroDivisionError("the secret")
+                case "fail later":
+                    raise StepFailed("the step failed")
+            yield SentenceDone(0, 0, whole.sentences[0])
+            yield await self.translate(texts, options)
+        finally:
+            self.streams_closed += 1
+
+    async def align(self, pairs: Sequence[Pair], options: Options) -> list[Alignment]:
+        self.options.append(options)
+        self.pairs.extend(pairs)
+        if pairs[0].source == "wait":
+            await self._wait()
+        sides = side("Thanks", None), side("Merci", -0.25)
+        return [Alignment(*sides, MATRIX, LINKS, "0-0", -0.25) for _ in pairs]
+
+    async def _wait(self) -> None:
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+class FakeCatalog:
+    def __init__(self) -> None:
+        self.translator = FakeTranslator()
+        self.is_ready = True
+        self.grace: float | None = None
+
+    def choose(self, source: str | None, target: str | None) -> Translator:
+        if source not in (None, "en") or target not in (None, "fr"):
+            raise UnknownPair(f"no model for {source}-{target}", {"pairs": [["en", "fr"]]})
+        return cast(Translator, self.translator)
+
+    def translators(self) -> Sequence[Translator]:
+        return [cast(Translator, self.translator)]
+
+    def languages(self) -> list[Language]:
+        return [Language("en", "English", ("fr",))]
+
+    def ready(self) -> bool:
+        return self.is_ready
+
+    def close(self, grace_seconds: float) -> None:
+        self.grace = grace_seconds

@@ -1,0 +1,128 @@
+"""Streaming: events in order, the final answer, failures on the way, and clients that leave."""
+
+import asyncio
+import json
+from collections.abc import Iterator, MutableMapping
+from typing import Any, cast
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.catalog import Catalog
+from service.settings import Settings
+from tests.stand_ins import FakeCatalog
+
+EVENTS = {"Accept": "text/event-stream"}
+
+
+@pytest.fixture
+def catalog() -> FakeCatalog:
+    return FakeCatalog()
+
+
+@pytest.fixture
+def client(catalog: FakeCatalog) -> Iterator[TestClient]:
+    app = create_app(Settings(), lambda _: cast(Catalog, catalog))
+    with TestClient(app, raise_server_exceptions=False) as made:
+        yield made
+
+
+def events(text: str) -> list[tuple[str, Any]]:
+    """Read server-sent events as the specification has it: blocks of `event` and `data`."""
+    found = []
+    for block in text.split("\n\n")[:-1]:
+        name, data = block.split("\n")
+        assert name.startswith("event: ")
+        assert data.startswith("data: ")
+        found.append((name[7:], json.loads(data[6:])))
+    return found
+
+
+def test_tokens_and_sentences_come_before_the_answer_which_is_the_usual_one(
+    client: TestClient, catalog: FakeCatalog
+) -> None:
+    body = {"text": ["Thanks", "Thänks"]}
+    response = client.post("/translate", json=body, headers=EVENTS)
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "X-Request-ID" in response.headers
+    told = events(response.text)
+    assert [name for name, _ in told] == ["token", "sentence", "done"]
+    assert told[0][1]["delta"] == "Merci"
+    assert told[0][1]["cross"] == [0.9312, 0.0688]
+    plain = client.post("/translate", json=body).json()
+    assert told[2][1] == plain
+    assert told[1][1]["translated"] == plain["translations"][0]["sentences"][0]
+    assert catalog.translator.streams_closed == 1
+
+
+def test_rows_can_be_integers(client: TestClient) -> None:
+    body = {"text": "Thanks", "matrix": "integers"}
+    told = events(client.post("/translate", json=body, headers=EVENTS).text)
+    assert told[0][1]["cross"] == {"scale": 10000, "weights": [9312, 688]}
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "code"),
+    [("full", 503, "queue_full"), ("fail", 500, "step_failed"), ("crash", 500, "internal_error")],
+)
+def test_what_fails_before_the_start_is_a_usual_refusal(
+    client: TestClient, text: str, status: int, code: str
+) -> None:
+    response = client.post("/translate", json={"text": text}, headers=EVENTS)
+    assert response.status_code == status
+    assert response.json()["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("fail later", "step_failed"), ("crash later", "internal_error")]
+)
+def test_what_fails_later_is_an_event(
+    client: TestClient, catalog: FakeCatalog, text: str, code: str
+) -> None:
+    response = client.post("/translate", json={"text": ["Thanks", text]}, headers=EVENTS)
+    assert response.status_code == 200
+    told = events(response.text)
+    assert [name for name, _ in told] == ["token", "error"]
+    assert told[1][1]["error"]["code"] == code
+    assert told[1][1]["error"]["request_id"] == response.headers["X-Request-ID"]
+    assert "secret" not in response.text
+    assert catalog.translator.streams_closed == 1
+
+
+@pytest.mark.parametrize("text", ["wait", "wait later"])
+def test_a_client_that_leaves_ends_the_stream(text: str) -> None:
+    sent: list[Any] = []
+
+    async def visit() -> FakeCatalog:
+        catalog = FakeCatalog()
+        app = create_app(Settings(), lambda _: cast(Catalog, catalog))
+        inbox: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        texts = [text] if text == "wait" else ["Thanks", text]
+        body = json.dumps({"text": texts}).encode()
+        inbox.put_nowait({"type": "http.request", "body": body})
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/translate",
+            "query_string": b"",
+            "headers": [(b"accept", b"text/event-stream")],
+        }
+        async with app.router.lifespan_context(app):
+            served = asyncio.create_task(app(scope, inbox.get, send))
+            await asyncio.wait_for(catalog.translator.started.wait(), 5)
+            inbox.put_nowait({"type": "http.disconnect"})
+            await asyncio.wait_for(served, 5)
+        return catalog
+
+    catalog = asyncio.run(visit())
+    assert catalog.translator.cancelled
+    if text == "wait later":
+        assert catalog.translator.streams_closed == 1
+        assert sent[0]["status"] == 200
+        assert b"event: token" in sent[1]["body"]
