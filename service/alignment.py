@@ -36,26 +36,35 @@ def membership(tokens: Sequence[Span], words: Sequence[Span]) -> Weights:
     The last token and the last word are `</s>`. A token that covers no word (a space, or
     the first bytes of a character) belongs to the word that follows, or to the last one.
     """
-    shares = np.zeros((len(tokens) + 1, len(words) + 1))
-    shares[-1, -1] = 1.0
+    rows, columns, shares = [len(tokens)], [len(words)], [1.0]
     word = 0
-    for index, token in enumerate(tokens):
+    for row, token in enumerate(tokens):
         while word < len(words) and words[word].end <= token.start:
             word += 1
-        _share(shares[index], token, words, word)
-    return shares
+        for column, share in _shares(token, words, word):
+            rows.append(row)
+            columns.append(column)
+            shares.append(share)
+    table = np.zeros((len(tokens) + 1, len(words) + 1))
+    table[rows, columns] = shares
+    return table
 
 
-def _share(row: Weights, token: Span, words: Sequence[Span], first: int) -> None:
-    at = first
-    while at < len(words) and words[at].start < token.end:
-        row[at] = min(token.end, words[at].end) - max(token.start, words[at].start)
+def _shares(token: Span, words: Sequence[Span], first: int) -> list[tuple[int, float]]:
+    """Return which words a token covers, and how much of it each; `first` ends after its start."""
+    start, end = token.start, token.end
+    if first < len(words) and words[first].start <= start < end <= words[first].end:
+        return [(first, 1.0)]  # it lies within one word, as most do
+    covered: list[tuple[int, float]] = []
+    total, at = 0, first
+    while at < len(words) and words[at].start < end:
+        length = min(end, words[at].end) - max(start, words[at].start)
+        covered.append((at, length))
+        total += length
         at += 1
-    total = row.sum()
-    if total > 0:
-        row /= total
-    else:
-        row[min(first, len(words) - 1) if words else -1] = 1.0
+    if not total:
+        return [(min(first, len(words) - 1) if words else 0, 1.0)]
+    return [(word, length / total) for word, length in covered]
 
 
 def fold(attention: Floats, source: Weights, target: Weights) -> Floats:
@@ -76,12 +85,13 @@ def mutual_best(words: Floats, threshold: float) -> list[Link]:
     """Link words that are each other's best and whose weight reaches `threshold`."""
     if not words.size:
         return []
-    best_source = words.argmax(axis=1)
-    best_target = words.argmax(axis=0)
+    best_source = words.argmax(axis=1).tolist()
+    best_target = words.argmax(axis=0).tolist()
+    weights = words[range(len(words)), best_source].tolist()
     return [
-        Link(int(s), t, float(words[t, s]))
-        for t, s in enumerate(best_source)
-        if best_target[s] == t and words[t, s] >= threshold
+        Link(s, t, weight)
+        for t, (s, weight) in enumerate(zip(best_source, weights, strict=True))
+        if best_target[s] == t and weight >= threshold
     ]
 
 

@@ -6,7 +6,7 @@ times: three times more often than any block of the source does, so that "ha ha 
 and a row of dashes can be translated as they stand.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 LONGEST = 8
@@ -44,9 +44,11 @@ class Loops:
         return max(run // period for period, run in enumerate(self.runs, 1)) + 1
 
 
-def allowed(source: Iterable[int]) -> int:
+def allowed(source: Collection[int]) -> int:
     """How many copies a translation of these tokens may end in."""
     loops, most = Loops(), 1
+    if len(set(source)) == len(source):
+        return most + MORE_THAN_SOURCE  # as nearly always
     for token in source:
         loops = loops.after(token)
         most = max(most, loops.copies)

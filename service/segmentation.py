@@ -32,9 +32,13 @@ _LATE_CLOSERS = re.compile(
 _ONLY_CLOSERS = re.compile(rf"[\s{_BRACKETS}{_QUOTES}]+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Span:
-    """The code points from `start` up to, but without, `end`."""
+    """The code points from `start` up to, but without, `end`.
+
+    Nobody changes one; it is not frozen because that takes thrice as long to make, and an
+    answer holds a hundred.
+    """
 
     start: int
     end: int

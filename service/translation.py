@@ -17,9 +17,12 @@ from service.segmentation import Span
 Matrix = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Token:
-    """A subword piece; `score` is its log-probability where the model wrote it."""
+    """A subword piece; `score` is its log-probability where the model wrote it.
+
+    Like `Word` and `Span` never changed, but not frozen, since there are so many.
+    """
 
     text: str
     span: Span
@@ -27,7 +30,7 @@ class Token:
     score: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Word:
     """A word by the language's word rule."""
 

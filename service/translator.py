@@ -363,13 +363,15 @@ class Translator:
 
     def _source_side(self, unit: _Unit) -> Side:
         end = Token("", _at(unit, len(unit.text)), EOS)
-        tokens = [Token(s.of(unit.text), s.shift(unit.start)) for s in unit.encoded.spans]
+        text, spans = unit.text, unit.encoded.spans
+        tokens = [Token(text[s.start : s.end], _moved(s, unit.start)) for s in spans]
         return _side(unit, (*tokens, end))
 
     def _target_side(self, unit: _Unit, path: Path) -> Side:
-        scores = np.asarray(path.scores, np.float64).tolist()
+        scores: list[float] = path.scores.astype(np.float64).tolist()
+        text, start = unit.text, unit.start
         tokens = [
-            Token(span.of(unit.text), span.shift(unit.start), None, score)
+            Token(text[span.start : span.end], _moved(span, start), None, score)
             for span, score in zip(unit.encoded.spans, scores, strict=False)
         ]
         if path.finished:
@@ -381,7 +383,11 @@ def _at(unit: _Unit, offset: int) -> Span:
     return Span(unit.start + offset, unit.start + offset)
 
 
+def _moved(span: Span, by: int) -> Span:
+    return span.shift(by) if by else span
+
+
 def _side(unit: _Unit, tokens: tuple[Token, ...]) -> Side:
-    span = Span(unit.start, unit.start + len(unit.text))
-    spelled = tuple(Word(span.of(unit.text), span.shift(unit.start)) for span in unit.words)
-    return Side(unit.text, span, tokens, spelled)
+    text, start = unit.text, unit.start
+    spelled = [Word(text[s.start : s.end], _moved(s, start)) for s in unit.words]
+    return Side(text, Span(start, start + len(text)), tokens, tuple(spelled))

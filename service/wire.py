@@ -13,7 +13,6 @@ from service.alignment import Link
 from service.bundle import Manifest
 from service.catalog import Language
 from service.schemas import MatrixForm
-from service.segmentation import Span
 from service.translation import (
     Alignment,
     Hypothesis,
@@ -24,7 +23,6 @@ from service.translation import (
     TokenChosen,
     TranslatedSentence,
     Translation,
-    Word,
 )
 
 DECIMALS = 4
@@ -128,23 +126,21 @@ def _alignment(alignment: Alignment, form: MatrixForm) -> Wire:
 def _side(side: Side) -> Wire:
     return {
         "text": side.text,
-        "span": _span(side.span),
+        "span": [side.span.start, side.span.end],
         "tokens": [_token(token) for token in side.tokens],
-        "words": [_word(word) for word in side.words],
+        "words": [
+            {"text": word.text, "span": [word.span.start, word.span.end]} for word in side.words
+        ],
     }
 
 
 def _token(token: Token) -> Wire:
-    wire: Wire = {"text": token.text, "span": _span(token.span)}
+    wire: Wire = {"text": token.text, "span": [token.span.start, token.span.end]}
     if token.special is not None:
         wire["special"] = token.special
     if token.score is not None:
         wire["score"] = _score(token.score)
     return wire
-
-
-def _word(word: Word) -> Wire:
-    return {"text": word.text, "span": _span(word.span)}
 
 
 def _links(links: Sequence[Link]) -> list[Wire]:
@@ -158,10 +154,6 @@ def _attention(weights: Matrix | None, form: MatrixForm) -> object:
     return None if weights is None else matrix(weights, form)
 
 
-def _span(span: Span) -> list[int]:
-    return [span.start, span.end]
-
-
 def _score(score: float) -> float:
     """Rounded, and never the -0.0 that a certain token would get."""
-    return round(float(score), DECIMALS) + 0.0
+    return round(score, DECIMALS) + 0.0

@@ -10,7 +10,8 @@ invisible character belongs to the character before it, as UAX #29 says.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import groupby, islice
 from types import MappingProxyType
 
@@ -21,6 +22,9 @@ from service.segmentation import Span
 
 Rule = Callable[[str], list[str]]
 """Cuts a run without whitespace into pieces that join to that run again."""
+
+REMEMBERED_LENGTH = 24
+"""Longest run, in characters, whose pieces are remembered."""
 
 _RUN = re.compile(r"\S+")
 _ELIDED = re.compile(r"(?:[ldjmtsnc]|(?:jus|lors|puis|quoi)?qu)['’]", re.IGNORECASE)
@@ -33,9 +37,13 @@ def words(text: str, rule: str) -> tuple[Span, ...]:
     A rule that is not one of `known_rules()` raises `BundleError`.
     """
     pieces = _rule(rule)
-    return tuple(
-        span for run in _RUN.finditer(text) for span in _spans(pieces(run.group()), run.start())
-    )
+    spans: list[Span] = []
+    for run in _RUN.finditer(text):
+        characters, start = run.group(), run.start()
+        known = len(characters) <= REMEMBERED_LENGTH
+        for piece in _remembered(pieces, characters) if known else pieces(characters):
+            spans.append(Span(start, start := start + len(piece)))
+    return tuple(spans)
 
 
 def known_rules() -> tuple[str, ...]:
@@ -80,11 +88,10 @@ def _rule(name: str) -> Rule:
         raise BundleError(f"unknown word rule {name!r}; known rules: {known}") from None
 
 
-def _spans(pieces: list[str], start: int) -> Iterator[Span]:
-    for piece in pieces:
-        end = start + len(piece)
-        yield Span(start, end)
-        start = end
+@lru_cache(maxsize=16_384)
+def _remembered(pieces: Rule, run: str) -> list[str]:
+    """Cut a run, or remember how it was cut: the same words come again and again."""
+    return pieces(run)
 
 
 def _unelided(piece: str) -> list[str]:

@@ -54,6 +54,7 @@ def test_serve_runs_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Catalog, "load", lambda settings: None)
     monkeypatch.setattr(uvicorn, "run", run)
+    monkeypatch.setattr("service.cli._tune_interpreter", lambda: ran.update(tuned=True))
     monkeypatch.setenv("INTERLINEA_HOST", "10.0.0.1")
     monkeypatch.setenv("INTERLINEA_GRACE_SECONDS", "2.5")
     result = CliRunner().invoke(app, ["serve", "--port", "9001"])
@@ -62,6 +63,8 @@ def test_serve_runs_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
         "title": "Interlinea",
         "host": "10.0.0.1",
         "port": 9001,
+        "tuned": True,
         "log_level": "info",
+        "access_log": False,
         "timeout_graceful_shutdown": 3,
     }
