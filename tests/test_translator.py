@@ -10,8 +10,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.errors import EmptyWord, InvalidBeam, InvalidEncoding, RequestError, SentenceTooLong
-from service.translation import Alignment, Hypothesis, Side, Translation
+from service.errors import (
+    DeadlineExceeded,
+    EmptyWord,
+    InvalidBeam,
+    InvalidEncoding,
+    RequestError,
+    SentenceTooLong,
+)
+from service.translation import (
+    Alignment,
+    Hypothesis,
+    Progress,
+    SentenceDone,
+    Side,
+    TokenChosen,
+    Translation,
+)
 from service.translator import Options, Pair, Translator
 from tests import toy
 
@@ -279,3 +294,67 @@ def test_an_empty_word_is_refused(translator: Translator, source: Sequence[str])
 def test_an_empty_pair_is_refused(translator: Translator, pair: Pair) -> None:
     with pytest.raises(RequestError):
         align(translator, pair)
+
+
+def told(translator: Translator, texts: Sequence[str], options: Options) -> list[Progress]:
+    async def collect() -> list[Progress]:
+        return [event async for event in translator.stream(texts, options)]
+
+    return asyncio.run(collect())
+
+
+def same(one: Translation, other: Translation) -> bool:
+    """Equality with matrices, which have no truth of their own."""
+    return repr(one) == repr(other)
+
+
+def test_a_stream_ends_with_what_translate_says(translator: Translator) -> None:
+    texts = ["The black cat sees the dog. The king likes the moon.", "", "The tree?"]
+    whole = translate(translator, *texts)
+    *_, last = told(translator, texts, Options())
+    assert isinstance(last, list)
+    assert [same(one, other) for one, other in zip(last, whole, strict=True)] == [True] * 3
+
+
+def test_tokens_are_told_in_order_and_spell_their_sentence(translator: Translator) -> None:
+    text = "The black cat sees the dog. Emoji 🦊 too. The king likes the moon."
+    *events, whole = told(translator, [text], Options())
+    assert isinstance(whole, list)
+    for number, one in enumerate(whole[0].sentences):
+        mine = [e for e in events if not isinstance(e, list) and e.sentence == number]
+        *tokens, done = mine
+        chosen = [e for e in tokens if isinstance(e, TokenChosen)]
+        assert len(chosen) == len(tokens) == len(one.best.target.tokens)
+        assert [e.step for e in chosen] == list(range(len(chosen)))
+        assert "".join(e.delta for e in chosen) == one.best.target.text
+        assert [e.score for e in chosen] == [t.score for t in one.best.target.tokens]
+        assert [e.special for e in chosen] == [t.special for t in one.best.target.tokens]
+        assert isinstance(done, SentenceDone)
+        assert done.translated.source == one.source
+        assert done.translated.best.target.text == one.best.target.text
+        matrix = one.best.attention
+        assert matrix is not None
+        for event in chosen:
+            assert (event.attention["cross"] == matrix[event.step]).all()
+
+
+def test_a_beam_tells_sentences_only(translator: Translator) -> None:
+    text = "The black cat sees the dog. The king likes the moon."
+    events = told(translator, [text], Options(beam_size=3, n_best=2))
+    assert [type(event) for event in events] == [SentenceDone, SentenceDone, list]
+
+
+def test_no_attention_streams_no_rows(translator: Translator) -> None:
+    events = told(translator, ["The cat sees the dog."], Options(attention="none"))
+    assert not any(e.attention for e in events if isinstance(e, TokenChosen))
+
+
+def test_a_text_of_nothing_streams_the_answer_alone(translator: Translator) -> None:
+    assert [type(event) for event in told(translator, ["  "], Options())] == [list]
+
+
+def test_a_deadline_is_kept(translator: Translator) -> None:
+    texts = sentences(200)
+    with pytest.raises(DeadlineExceeded):
+        translate(translator, *texts, options=Options(beam_size=4, timeout=0.001))
+    assert translate(translator, "The tree?", options=Options(timeout=30))
