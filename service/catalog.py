@@ -12,6 +12,7 @@ from pathlib import Path
 
 from service import cores
 from service.bundle import open_bundle
+from service.device import HOST, Device, find
 from service.engine import Capacity
 from service.errors import AmbiguousPair, BundleError, UnknownPair
 from service.settings import Settings
@@ -40,17 +41,16 @@ class Catalog:
 
     @classmethod
     def load(cls, settings: Settings) -> "Catalog":
-        """Open every bundle and translate a canary with each; raises `BundleError`."""
+        """Open every bundle on one device, and translate a canary with each.
+
+        Raises `BundleError`.
+        """
         folders = _folders(settings.bundles)
         if not folders:
             raise BundleError("there is no bundle to serve")
-        capacity = Capacity(
-            settings.workers or cores.usable(),
-            settings.slots,
-            settings.batch_tokens,
-            settings.queue_sentences,
-        )
-        catalog = cls([Translator(open_bundle(folder), capacity) for folder in folders])
+        device = find(settings.device)
+        capacity = _capacity(settings, device)
+        catalog = cls([Translator(open_bundle(folder), capacity, device) for folder in folders])
         catalog.warm_up()
         return catalog
 
@@ -102,6 +102,16 @@ class Catalog:
 
     def _pairs(self) -> list[tuple[str, str]]:
         return sorted({(t.manifest.source.code, t.manifest.target.code) for t in self._translators})
+
+
+def _capacity(settings: Settings, device: Device) -> Capacity:
+    """One thread can keep another device busy; on the host each core wants its own."""
+    return Capacity(
+        settings.workers or (cores.usable() if device is HOST else 1),
+        settings.slots,
+        settings.batch_tokens,
+        settings.queue_sentences,
+    )
 
 
 def _folders(extra: Path | None) -> list[Path]:

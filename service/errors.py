@@ -23,7 +23,8 @@
     ├── StepFailed                  step_failed             500
     └── BundleError                 bundle_error            500
         ├── UnsealedBundle          unsealed_bundle         500
-        └── DamagedBundle           damaged_bundle          500
+        ├── DamagedBundle           damaged_bundle          500
+        └── DeviceMissing           device_missing          500
 
 `responses.py` is the one place that turns these into answers; `docs/api.md` lists every code.
 """
@@ -192,3 +193,9 @@ class DamagedBundle(BundleError):
     """A file of the bundle is missing, or differs from what the manifest says."""
 
     code = "damaged_bundle"
+
+
+class DeviceMissing(BundleError):
+    """The device that is to run the bundles is not there, or lacks what it needs."""
+
+    code = "device_missing"

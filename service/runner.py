@@ -1,4 +1,4 @@
-"""Runs a bundle's graphs; the only importer of ONNX Runtime, and home of every shape.
+"""Runs a bundle's graphs; home of every shape. On another device, `device_runner` does.
 
     source ids -> encode() -> memory and first state of each sentence
     tokens, state, memory -> step() -> log-probabilities, attention rows, next state
@@ -8,21 +8,18 @@ Shapes: B rows, S source tokens (padded to the manifest's multiple), V target pi
 runner serves all worker threads: a session runs outside the interpreter lock.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.bundle import Model
-from service.errors import DamagedBundle, StepFailed
+from service.device import HOST, Array, Device
+from service.slots import AnySlots, Held, Slots
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # the library reports its use otherwise
-import onnxruntime
-
-Array = NDArray[np.generic]
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -41,32 +38,43 @@ class Encoded:
 class Stepped:
     """What one decoder step says.
 
-    scores (B, V) are log-probabilities, attention rows (B, S), state (B, ...).
+    scores (B, V) are log-probabilities, attention rows (B, S), state (B, ...) as the slots
+    of the runner hold it.
     """
 
     scores: Floats
     attention: Mapping[str, Floats]
-    state: Mapping[str, Array]
+    state: Held
 
 
 class Runner:
     """The encoder and decoder sessions of one bundle."""
 
-    def __init__(self, path: Callable[[str], Path], model: Model, threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: Callable[[str], Path],
+        model: Model,
+        threads: int = 1,
+        device: Device = HOST,
+    ) -> None:
         self.model = model
-        self._encoder = _session(path(model.graph("encoder").file), threads)
-        self._decoder = _session(path(model.graph("decoder").file), threads)
-        self._candidates = _session(path(model.graph("candidates").file), threads)
+        self._encoder = device.open(path(model.graph("encoder").file), threads)
+        self._decoder = device.open(path(model.graph("decoder").file), threads)
+        self._candidates = HOST.open(path(model.graph("candidates").file), threads)
         self._encoder_outputs = [*model.memory, *(state.start for state in model.state)]
         self._decoder_outputs = [
             "log_probabilities",
             *(attention.output for attention in model.attention),
             *(state.output for state in model.state),
         ]
-        _check_names(self._encoder, ["source", "lengths"], self._encoder_outputs)
+        self._encoder.check(["source", "lengths"], self._encoder_outputs)
         inputs = ["token", *model.memory, *(state.input for state in model.state)]
-        _check_names(self._decoder, inputs, self._decoder_outputs)
-        _check_names(self._candidates, ["log_probabilities", "count"], list(TOP))
+        self._decoder.check(inputs, self._decoder_outputs)
+        self._candidates.check(["log_probabilities", "count"], list(TOP))
+
+    def slots(self, capacity: int) -> AnySlots:
+        """Return slots for up to `capacity` decoder rows; they hold what `step` takes."""
+        return Slots(capacity)
 
     def width(self, length: int) -> int:
         """Return the padded width of a source of `length` tokens, `</s>` included."""
@@ -81,23 +89,24 @@ class Runner:
         for row, source in enumerate(sources):
             padded[row, : len(source)] = source
         feeds = {"source": padded, "lengths": lengths}
-        out = _run(self._encoder, self._encoder_outputs, feeds)
+        out = self._encoder.run(self._encoder_outputs, feeds)
         return [self._encoded(out, row, self.width(len(s))) for row, s in enumerate(sources)]
 
     def _encoded(self, out: Mapping[str, Array], row: int, width: int) -> Encoded:
         memory = {name: out[name][row, :width] for name in self.model.memory}
         return Encoded(memory, {state.input: out[state.start][row] for state in self.model.state})
 
-    def step(
-        self, tokens: Sequence[int], memory: Mapping[str, Array], state: Mapping[str, Array]
-    ) -> Stepped:
+    def step(self, tokens: Sequence[int], memory: Held, state: Held) -> Stepped:
         """Read one token a row, (B,), and say what may follow; raises `StepFailed`."""
         feeds = {"token": np.array(tokens, np.int64), **memory, **state}
-        out = _run(self._decoder, self._decoder_outputs, feeds)
+        out = self._decoder.run(self._decoder_outputs, feeds)
+        return self._stepped(out, out)
+
+    def _stepped(self, out: Mapping[str, Any], kept: Held) -> Stepped:
         return Stepped(
             out["log_probabilities"],
             {attention.kind: out[attention.output] for attention in self.model.attention},
-            {state.input: out[state.output] for state in self.model.state},
+            {state.input: kept[state.output] for state in self.model.state},
         )
 
     def top(self, scores: Floats, count: int) -> tuple[Floats, Ints]:
@@ -108,35 +117,5 @@ class Runner:
         if not count:
             return np.empty((len(scores), 0), np.float32), np.empty((len(scores), 0), np.int64)
         most = np.array([min(count, scores.shape[1])], np.int64)
-        out = _run(self._candidates, list(TOP), {"log_probabilities": scores, "count": most})
+        out = self._candidates.run(list(TOP), {"log_probabilities": scores, "count": most})
         return out["top_scores"], out["top_tokens"].astype(np.int64, copy=False)
-
-
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the library raises bare types of its own
-        raise DamagedBundle(f"{path.name} cannot be loaded: {error}") from error
-
-
-def _check_names(
-    session: onnxruntime.InferenceSession, inputs: list[str], outputs: list[str]
-) -> None:
-    has = {node.name for node in session.get_inputs()} | {n.name for n in session.get_outputs()}
-    missing = [name for name in (*inputs, *outputs) if name not in has]
-    if missing:
-        raise DamagedBundle(f"the graph has no tensor {missing[0]!r}")
-
-
-def _run(
-    session: onnxruntime.InferenceSession, outputs: list[str], feeds: Mapping[str, Array]
-) -> dict[str, Floats]:
-    try:
-        values = session.run(outputs, dict(feeds))
-    except Exception as error:  # the library raises bare types of its own
-        raise StepFailed(f"the model failed: {error}") from error
-    return dict(zip(outputs, values, strict=True))

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "INTERLINEA_"
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
+DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 class InvalidSettings(ValueError):
@@ -47,11 +48,14 @@ class Settings(BaseSettings):
         default=None,
         description="Folder whose sub-folders are bundles, served beside the embedded ones.",
     )
+    device: Annotated[DeviceName, BeforeValidator(_lower)] = Field(
+        default="auto", description="Where bundles run; `auto` is CUDA where it works."
+    )
     workers: int = Field(
         default=0,
         ge=0,
         le=1024,
-        description="Worker threads of each bundle; 0 is one per usable core.",
+        description="Worker threads of each bundle; 0 is one per usable core, or one on CUDA.",
     )
     slots: int = Field(
         default=32, ge=1, le=65536, description="Decoder rows that a worker holds at once."

@@ -7,11 +7,37 @@ tensors (R, W, ...) are written once, when a sentence joins; only the state tens
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
+Held = Mapping[str, Any]
+"""Tensors by name: arrays, or what lies on a device. Only the runner that made the slots and
+takes what they hold looks inside."""
+
+
+class AnySlots(Protocol):
+    """What a worker asks of the slots of a runner, wherever they are; `Slots` says what is what."""
+
+    def put(
+        self, memory: Mapping[str, Array], state: Mapping[str, Array], rows: Sequence[int]
+    ) -> None:
+        """Write one sentence onto rows of its own."""
+        ...
+
+    def move(self, moves: Sequence[tuple[int, int]], used: int) -> None:
+        """Carry out the moves (from, to) that close gaps, and use the first `used` rows."""
+        ...
+
+    def gather(self) -> tuple[Held, Held]:
+        """Return memory and state of the rows in use, as the runner takes them."""
+        ...
+
+    def scatter(self, state: Held, parents: NDArray[np.int64] | None) -> None:
+        """Take the state after a step, as the runner gave it."""
+        ...
 
 
 class Slots:

@@ -19,11 +19,12 @@ from service.admission import Job
 from service.alignment import Link
 from service.beam import Beam
 from service.bundle import Bundle, Language, Manifest
+from service.device import HOST, Device
+from service.device_runner import open_runner
 from service.engine import DEFAULT_TIMEOUT, Capacity, Engine
 from service.errors import EmptyWord, InvalidBeam, RequestError, SentenceTooLong
 from service.hypotheses import UNGUARDED, Chosen, Path, Source
 from service.repetition import allowed
-from service.runner import Runner
 from service.search import Forced, Greedy, Search
 from service.segmentation import Segmented, Span, join_gap, segment
 from service.tokenizer import Encoded, Spelling, Tokenizer, check_unicode
@@ -99,13 +100,13 @@ class _Prepared:
 class Translator:
     """One bundle: its tokenizers, its runner and its engine."""
 
-    def __init__(self, bundle: Bundle, capacity: Capacity) -> None:
+    def __init__(self, bundle: Bundle, capacity: Capacity, device: Device = HOST) -> None:
         self.manifest: Manifest = bundle.manifest
         self._source = Tokenizer(bundle.path(self.manifest.source.tokenizer))
         self._target = Tokenizer(bundle.path(self.manifest.target.tokenizer))
         words.words("", self.manifest.source.words)
         words.words("", self.manifest.target.words)
-        self._runner = Runner(bundle.path, self.manifest.model)
+        self._runner = open_runner(bundle.path, self.manifest.model, device)
         self._engine = Engine(self._runner, capacity)
         self._delays = {a.kind: a.delay for a in self.manifest.model.attention}
 

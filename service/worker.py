@@ -22,7 +22,6 @@ from service.errors import InterlineaError, ShuttingDown, StepFailed
 from service.hypotheses import Outputs
 from service.runner import Encoded, Runner
 from service.scheduler import ENCODE_ROWS, ENCODE_TOKENS, LANES, Batch, Scheduler
-from service.slots import Slots
 
 Rows = NDArray[np.int64]
 Post = tuple[Ticket, Event]
@@ -86,7 +85,7 @@ class Lane:
     def __init__(self, runner: Runner, slots: int, tokens: int) -> None:
         self._runner = runner
         self._scheduler = Scheduler(slots, tokens)
-        self._slots = Slots(slots)
+        self._slots = runner.slots(slots)
         self._tickets: dict[int, Ticket] = {}
         self._encoded: dict[int, Encoded] = {}
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 
 from service import catalog as rooms
+from service import cores
 from service.bundle import Bundle, write_manifest
 from service.catalog import Catalog
-from service.errors import AmbiguousPair, BundleError, UnknownPair, UnsealedBundle
+from service.device import CUDA, HOST
+from service.errors import AmbiguousPair, BundleError, DeviceMissing, UnknownPair, UnsealedBundle
 from service.settings import Settings
+from tests.devices import StandIn
 
-ONE = Settings(workers=1, slots=8)
+ONE = Settings(workers=1, slots=8, device="cpu")
 
 
 def place(toy_bundle: Bundle, folder: Path, source: str, target: str) -> None:
@@ -117,3 +120,27 @@ def test_without_any_bundle_there_is_nothing_to_serve(
     monkeypatch.setattr(rooms, "EMBEDDED", tmp_path)
     with pytest.raises(BundleError, match="no bundle"):
         Catalog.load(ONE)
+
+
+def test_every_bundle_runs_on_the_device_that_was_found(
+    toy_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(toy_bundle, tmp_path, "en", "fr")
+    device = StandIn(floats=True)
+    monkeypatch.setattr(rooms, "EMBEDDED", tmp_path)
+    monkeypatch.setattr(rooms, "find", lambda asked: device if asked == "cuda" else HOST)
+    catalog = Catalog.load(Settings(slots=8, device="cuda"))
+    catalog.close(1.0)
+    assert device.uploaded  # the canary's
+
+
+def test_another_device_has_one_thread_unless_more_are_asked_for() -> None:
+    assert rooms._capacity(Settings(), HOST).workers == cores.usable()
+    assert rooms._capacity(Settings(), CUDA).workers == 1
+    assert rooms._capacity(Settings(workers=3), CUDA).workers == 3
+
+
+def test_a_device_that_is_not_there_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceMissing, match="extra `cuda`"):
+        Catalog.load(Settings(device="cuda"))

@@ -19,6 +19,7 @@ def test_defaults() -> None:
         "host": "127.0.0.1",
         "port": 8000,
         "bundles": None,
+        "device": "auto",
         "workers": 0,
         "slots": 32,
         "batch_tokens": 4096,
@@ -38,11 +39,13 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("INTERLINEA_PORT", "9000")
     monkeypatch.setenv("INTERLINEA_BUNDLES", str(tmp_path))
     monkeypatch.setenv("INTERLINEA_LOG_LEVEL", "WARNING")
+    monkeypatch.setenv("INTERLINEA_DEVICE", "CUDA")
     monkeypatch.setenv("INTERLINEA_SLOTS", "")
     monkeypatch.setenv("INTERLINEA_UNHEARD_OF", "1")
     settings = read_settings()
     assert (settings.port, settings.bundles, settings.log_level) == (9000, tmp_path, "warning")
     assert settings.slots == 32
+    assert settings.device == "cuda"
 
 
 def test_an_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +60,7 @@ def test_an_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PORT", "http"),
         ("PORT", "65536"),
         ("BUNDLES", "no/such/folder"),
+        ("DEVICE", "tpu"),
         ("WORKERS", "-1"),
         ("SLOTS", "0"),
         ("GRACE_SECONDS", "nan"),
