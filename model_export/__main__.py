@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import torch
 import typer
 
-from model_export import config, corpus, draft, labels, pictures
+from model_export import config, corpus, distil, draft, labels, pictures
 from model_export import evaluate as evaluating
 from model_export import export as exporting
 from model_export import seal as sealing
@@ -117,6 +118,30 @@ def export(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
         draft.write_model(run, precision, exporting.describe(precision))
         size = sum(path.stat().st_size for path in folder.iterdir())
         typer.echo(f"{precision}: {folder}, {size / 1e6:.1f} MB")
+
+
+@app.command(name="distil")
+def make_distilled(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
+    """Translate texts with the exported model by beam search, for `refine` to learn from."""
+    run = open_run(recipe, data, runs)
+    if run.recipe.refinement.steps:
+        typer.echo(f"{distil.distil(run, typer.echo)} distilled pairs")
+
+
+@app.command()
+def refine(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: bool = False) -> None:
+    """Train on with the distilled pairs; the weights are kept if the dev score rises."""
+    run = open_run(recipe, data, runs)
+    if not run.recipe.refinement.steps:
+        return
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    refined = distil.refinement(run)
+    start = refined.path("start.pt")
+    if not resume:
+        shutil.copyfile(run.best, start)
+    training.train(refined, device, resume, start)
+    shutil.copyfile(refined.best, run.best)
+    typer.echo(f"learning curve: {pictures.draw_curve(refined)}")
 
 
 @app.command()

@@ -119,6 +119,23 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Refinement:
+    """How the model learns from its own beam search once it is trained; 0 steps: not at all.
+
+    It translates `pairs` of the training pairs, and the source texts of other `files` whose
+    corpus id is one of `corpora`; then it is trained on for `steps`.
+    """
+
+    beam_size: int
+    pairs: int
+    files: tuple[str, ...]
+    corpora: tuple[str, ...]
+    steps: int
+    warmup: int
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Which sets measure the bundle: name to file, relative to the data folder."""
 
@@ -137,6 +154,7 @@ class Recipe:
     labels: Labels
     model: Model
     training: Training
+    refinement: Refinement
     evaluation: Evaluation
 
 

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import sacrebleu
@@ -108,6 +109,11 @@ class Trainer:
             torch.cuda.set_rng_state(state["device_random"])
         self.bf16 = state["bf16"]  # the trial of a busy machine may differ
 
+    def start_from(self, weights: Path) -> None:
+        """Begin with the weights of another run; what comes of them must be better to be kept."""
+        self.model.load_state_dict(checkpoint.load(weights)["model"])
+        self.measure()
+
     def save(self) -> None:
         """Write the checkpoint of the run."""
         position = {name: getattr(self.at, name) for name in Position.__slots__}
@@ -199,13 +205,18 @@ class Trainer:
         return self.at.step >= self.options.steps or self.at.since_best > self.options.patience
 
 
-def train(run: Run, device: torch.device, resume: bool) -> None:
-    """Train the recipe's model to the end of its schedule, or until it stops improving."""
+def train(run: Run, device: torch.device, resume: bool, start: Path | None = None) -> None:
+    """Train the recipe's model to the end of its schedule, or until it stops improving.
+
+    It begins with the weights in `start`, or fresh.
+    """
     trainer = Trainer(run, device)
     if resume:
         trainer.resume()
     else:
         run.path("log.jsonl").unlink(missing_ok=True)
+        if start:
+            trainer.start_from(start)
     with Progress(trainer.options.steps, trainer.at.step) as progress:
         saved = time.monotonic()
         for batch in trainer.remaining_batches():

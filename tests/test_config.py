@@ -23,7 +23,7 @@ def read(folder: Path, text: str) -> config.Recipe:
 
 def changed(old: str, new: str) -> str:
     """The toy recipe with something else where it matches a pattern."""
-    text, count = re.subn(old, new, toy.RECIPE, flags=re.MULTILINE)
+    text, count = re.subn(old, new, toy.RECIPE, count=1, flags=re.MULTILINE)
     assert count == 1, "the pattern should match one place"
     return text
 

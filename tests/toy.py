@@ -166,6 +166,15 @@ patience = 5
 checkpoint_minutes = 1.0
 seed = 3
 
+[refinement]
+beam_size = 2
+pairs = 40
+files = ["dev.tsv.gz"]
+corpora = ["toy"]
+steps = 0
+warmup = 1
+learning_rate = 1e-4
+
 [evaluation]
 translation = ["dev.tsv.gz"]
 alignment = ["gold.tsv.gz"]

@@ -1,0 +1,98 @@
+"""Distillation: what the beam says is kept, what measures is never learnt, and training goes on."""
+
+import dataclasses
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model_export import checkpoint, corpus, distil
+from model_export import train as training
+from model_export.corpus import Encoded, Ragged
+from model_export.run import Run, load_corpus, load_ragged
+from tests import toy
+
+
+@pytest.fixture
+def run(toy_run: Run, tmp_path: Path) -> Run:
+    """The trained toy run, to be refined, with a file of more texts."""
+    folder = Path(shutil.copytree(toy_run.data, tmp_path / "data"))
+    with gzip.open(folder / "more.tsv.gz", "wt", encoding="utf-8") as out:
+        dev = corpus.read_pairs(toy_run.data, [toy_run.recipe.corpus.dev])
+        measured = next(iter(dev)).source
+        out.write(f"{measured.upper()} !\t-\ttoy\nThe red moon.\t-\ttoy\nThe red moon\t-\ttoy\n")
+        out.write("The warm fish hears.\t-\ttoy\nThe king.\t-\telsewhere\n")
+    options = dataclasses.replace(
+        toy_run.recipe.refinement, files=("more.tsv.gz",), corpora=("toy",), steps=3
+    )
+    recipe = dataclasses.replace(toy_run.recipe, refinement=options)
+    return Run(recipe, folder, folder / "runs" / "toy")
+
+
+def test_the_beam_is_kept_with_its_source(run: Run) -> None:
+    said: list[str] = []
+    count = distil.distil(run, said.append)
+    found = load_ragged(run.path(distil.FILE))
+    source, target = run.tokenizers()
+    texts = [
+        (
+            source.decode(found["source"][i].tolist()).text,
+            target.decode(found["target"][i].tolist()).text,
+        )
+        for i in range(count)
+    ]
+    assert count == 40 + 2
+    assert ("The red moon.", "Le lune rouge.") in texts
+    assert "The warm fish hears." in dict(texts)
+    assert "The king." not in dict(texts)
+    measured = {pair.source.lower() for pair in run.dev_pairs()}
+    assert not measured & {text.lower() for text, _ in texts[40:]}
+    right = [translated(text) == said for text, said in texts[:40]]
+    assert np.mean(right) > 0.9
+    assert said == ["42 of 42 texts"]
+
+
+def translated(text: str) -> str:
+    """What the toy's dictionary and grammar make of a text."""
+    words = text.lower().removesuffix(".").split()
+    known = {**toy.NOUNS, **toy.ADJECTIVES, **toy.VERBS, "the": "le"}
+    out = [known[word] for word in words]
+    for at, word in enumerate(words[:-1]):
+        if word in toy.ADJECTIVES:
+            out[at], out[at + 1] = out[at + 1], out[at]
+    return toy.text((*out, "."))
+
+
+def test_of_several_hypotheses_the_closest_to_the_reference_is_taken(run: Run) -> None:
+    _, target = run.tokenizers()
+    some = [target.encode(text).ids for text in ("Le chat voit.", "Le chien voit.", "Le roi.")]
+    assert distil._closest(some, "Le chien voit", target) == some[1]
+    assert distil._closest(some, "", target) == some[0]
+
+
+def test_distilled_pairs_come_behind_and_have_no_links() -> None:
+    pairs = Encoded(Ragged.of([[1, 2], [3]]), Ragged.of([[4], [5, 6]]), Ragged.of([[0], [1, 2]]))
+    joined = distil.with_distilled(
+        pairs, {"source": Ragged.of([[7, 8]]), "target": Ragged.of([[9]])}
+    )
+    assert [joined.source[i].tolist() for i in range(3)] == [[1, 2], [3], [7, 8]]
+    assert [joined.target[i].tolist() for i in range(3)] == [[4], [5, 6], [9]]
+    assert [joined.links[i].tolist() for i in range(3)] == [[0], [1, 2], []]
+
+
+def test_training_goes_on_from_the_weights_and_keeps_only_what_is_better(run: Run) -> None:
+    distil.distil(run, lambda _: None)
+    refined = distil.refinement(run)
+    assert len(load_corpus(refined).source) == len(load_corpus(run).source) + 42
+    assert refined.recipe.training.steps == 3
+    before = checkpoint.load(run.best)["model"]
+    torch.set_num_threads(1)
+    training.train(refined, torch.device("cpu"), resume=False, start=run.best)
+    log = refined.path("log.jsonl").read_text(encoding="utf-8")
+    assert '"step": 0' in log
+    assert '"step": 3' in log
+    kept = checkpoint.load(refined.best)["model"]
+    assert kept.keys() == before.keys()
