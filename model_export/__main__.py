@@ -1,13 +1,13 @@
 """`python -m model_export`: one subcommand a stage, in the order of the chain."""
 
 import dataclasses
-import random
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 
@@ -53,10 +53,12 @@ def subwords(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
     """Train the subword models and encode the corpus with them."""
     run = open_run(recipe, data, runs)
     pairs = corpus.training_pairs(run.data, run.recipe.corpus)
-    typer.echo(f"{len(pairs)} pairs")
+    shares = corpus.shares(pairs, run.recipe.corpus)
+    epoch = corpus.draw(shares, np.random.default_rng(run.recipe.training.seed)).tolist()
+    typer.echo(f"{len(pairs)} pairs, {len(epoch)} an epoch")
     options = run.recipe.subwords
-    train_subwords((p.source for p in pairs), options.size, options, run.source_model)
-    train_subwords((p.target for p in pairs), options.size, options, run.target_model)
+    train_subwords((pairs[i].source for i in epoch), options.size, options, run.source_model)
+    train_subwords((pairs[i].target for i in epoch), options.size, options, run.target_model)
     encode_corpus(run, pairs)
 
 
@@ -68,6 +70,8 @@ def encode_corpus(run: Run, pairs: Sequence[corpus.Pair]) -> None:
         "target": corpus.encode_texts(target, [p.target for p in pairs]),
     }
     save_ragged(run.path("corpus.npz"), **rows)
+    shares = corpus.shares(pairs, run.recipe.corpus)
+    np.save(run.path("shares.npy"), shares, allow_pickle=False)
     typer.echo(f"{rows['target'].starts[-1] / len(pairs):.1f} target tokens a pair")
 
 
@@ -77,21 +81,7 @@ def make_labels(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> Non
     run = open_run(recipe, data, runs)
     options = run.recipe.labels
     rows = load_ragged(run.path("corpus.npz"))
-    wanted = set(options.more_corpora)
-    more = [
-        pair
-        for pair in corpus.read_pairs(run.data, run.recipe.corpus.files)
-        if pair.corpus in wanted and corpus.keep_pair(pair, run.recipe.corpus)
-    ]
-    random.Random(run.recipe.training.seed).shuffle(more)
-    source, target = run.tokenizers()
-    kept = more[: options.more_pairs]
-    links = labels.label_links(
-        labels.sequences([rows["source"], corpus.encode_texts(source, [p.source for p in kept])]),
-        labels.sequences([rows["target"], corpus.encode_texts(target, [p.target for p in kept])]),
-        len(rows["source"]),
-        options.symmetrization,
-    )
+    links = labels.label_links(rows["source"], rows["target"], options.symmetrization)
     save_ragged(run.path("links.npz"), links=links)
     typer.echo(f"{labels.coverage(links, rows['target']):.1%} of the target pieces are linked")
 

@@ -4,7 +4,8 @@
 token is known. The *alignment head* looks once the token has been read, and is trained to
 point at the source piece that it translates.
 
-Shapes: B sentences, T target steps, S source tokens, E embedding, M memory, D decoder.
+Shapes: B sentences, T target steps, S source tokens, E embedding of the side at
+hand, M memory, D decoder, A alignment head.
 """
 
 import torch
@@ -45,12 +46,12 @@ class AlignmentHead(nn.Module):
     2020; guided as in Garg et al. 2019).
     """
 
-    def __init__(self, decoder: int, memory: int, embedding: int, size: int) -> None:
+    def __init__(self, decoder: int, memory: int, source: int, target: int, size: int) -> None:
         super().__init__()
         self.query_state = nn.Linear(decoder, size, bias=False)
-        self.query_token = nn.Linear(embedding, size)
+        self.query_token = nn.Linear(target, size)
         self.key_memory = nn.Linear(memory, size, bias=False)
-        self.key_token = nn.Linear(embedding, size)
+        self.key_token = nn.Linear(source, size)
         self.scale = size**-0.5
 
     def keys(self, memory: Tensor, embedded: Tensor) -> Tensor:

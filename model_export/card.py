@@ -10,8 +10,8 @@ USE = """\
 Everyday sentences, where a reader or a program wants to see which word became which. It is a
 small model: check what matters."""
 LINKS = """\
-Guided-alignment links were made with eflomal on the training pairs and up to {pairs} others
-({corpora}), on which the model was not trained; the aligner is not part of the bundle."""
+*Share* is how much of a corpus each epoch drew afresh. Guided-alignment links were made with
+eflomal on all of these pairs; the aligner is not part of the bundle."""
 TUNING = """\
 Thresholds were chosen on the set marked *tuning*; the other sets only report. Forced decoding
 of the gold's own words; AER, precision and recall in percent."""
@@ -28,11 +28,9 @@ def model_card(manifest: Manifest, recipe: Recipe) -> str:
     """Return `MODEL_CARD.md` of a bundle made by a recipe."""
     seen = recipe.corpus.max_tokens
     limits = LIMITS.format(limit=manifest.model.limits.source_tokens, seen=seen)
-    aligned = recipe.labels.more_corpora
-    links = LINKS.format(pairs=recipe.labels.more_pairs, corpora=", ".join(aligned) or "none")
     sections = {
         "Intended use": USE,
-        "Training data": f"{_data(manifest)}\n\n{links}",
+        "Training data": f"{_data(manifest)}\n\n{LINKS}",
         "Translation": _translation(manifest),
         "Word alignment": f"{_alignment(manifest)}\n\n{TUNING}",
         "int8 against fp32, and against training": _verification(manifest),
@@ -47,11 +45,9 @@ def model_card(manifest: Manifest, recipe: Recipe) -> str:
 
 
 def _data(manifest: Manifest) -> str:
-    rows = [
-        [str(row[key]) for key in ("corpus", "pairs", "licence", "attribution", "url")]
-        for row in manifest.data
-    ]
-    return _table(["corpus", "pairs", "licence", "attribution", "source"], rows)
+    keys = ("corpus", "pairs", "share", "licence", "attribution", "url")
+    rows = [[str(row[key]) for key in keys] for row in manifest.data]
+    return _table([*keys[:-1], "source"], rows)
 
 
 def _translation(manifest: Manifest) -> str:

@@ -39,8 +39,12 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a corpus comes from and under which licence; the model card says so."""
+    """Where a corpus comes from and under which licence; the model card says so.
 
+    Every epoch draws `share` of its pairs afresh: 0.1 a tenth of them, 2.0 each one twice.
+    """
+
+    share: float
     licence: str
     attribution: str
     url: str
@@ -72,25 +76,46 @@ class Subwords:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Guided-alignment links; `more_corpora` only sharpen the aligner, they are not trained on."""
+    """Guided-alignment links, of all pairs of all corpora."""
 
-    more_corpora: tuple[str, ...]
-    more_pairs: int
     symmetrization: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variety:
+    """How training texts vary from epoch to epoch, as shares of the texts, 0 to 1.
+
+    `source_splits` and `target_splits` are split into pieces by chance instead of the best
+    way (subword regularization, Kudo 2018; `smoothness` is its alpha: the lower, the
+    wilder); `lower_case` sources lose their capitals, `unfinished` ones their last mark.
+    """
+
+    source_splits: float
+    target_splits: float
+    smoothness: float
+    lower_case: float
+    unfinished: float
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """Sizes of the network, the spread of its first embeddings, and its dropout.
 
-    `dropout` falls on embeddings and on the features before the output, `word_dropout` on
-    whole tokens of either side (Gal and Ghahramani 2016; Sennrich and Zhang 2019).
+    `encoder` is the size of one direction of each of `encoder_layers`, `decoder_top` that
+    of a second GRU above the attention (0: none). The target embedding is the output
+    projection too, and so the greater part of a decoder step's work.
+    `dropout` falls on embeddings, between encoder layers and on the features before the
+    output, `word_dropout` on whole tokens of either side (Gal and Ghahramani 2016; Sennrich
+    and Zhang 2019).
     """
 
-    embedding: int
+    source_embedding: int
+    target_embedding: int
     embedding_std: float
     encoder: int
+    encoder_layers: int
     decoder: int
+    decoder_top: int
     alignment_head: int
     dropout: float
     word_dropout: float
@@ -152,6 +177,7 @@ class Recipe:
     corpus: Corpus
     subwords: Subwords
     labels: Labels
+    variety: Variety
     model: Model
     training: Training
     refinement: Refinement

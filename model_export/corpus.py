@@ -12,6 +12,7 @@ from model_export.config import Corpus
 from service.tokenizer import Tokenizer
 
 Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,16 @@ class Ragged:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Pairs as ids, without special tokens, and guided links.
+    """Pairs as ids, without special tokens, guided links, and how often an epoch has them.
 
-    `links` row i holds the links of pair i as `source * 65536 + target` piece indices.
+    `links` row i holds the links of pair i as `source * 65536 + target` piece indices;
+    `shares` (pairs,) is 0.1 for a pair that one epoch in ten has.
     """
 
     source: Ragged
     target: Ragged
     links: Ragged
+    shares: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Batch:
     source_lengths: Ints
     target_in: Ints
     target_out: Ints
-    links: NDArray[np.float32]
+    links: Floats
 
 
 def read_pairs(root: Path, files: Sequence[str]) -> Iterator[Pair]:
@@ -101,9 +104,20 @@ def training_pairs(root: Path, options: Corpus) -> list[Pair]:
     return [pair for pair in pairs if pair.corpus in options.sources and keep_pair(pair, options)]
 
 
+def shares(pairs: Sequence[Pair], options: Corpus) -> Floats:
+    """Return how often an epoch has each pair, (pairs,)."""
+    return np.array([options.sources[pair.corpus].share for pair in pairs], np.float32)
+
+
 def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:
     """Return the ids of every text, without special tokens."""
     return Ragged.of([tokenizer.encode(text).ids for text in texts])
+
+
+def draw(shares: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the pair indices of one epoch, in order; a share of 1.5 is once or twice there."""
+    copies = np.floor(shares + rng.random(len(shares), np.float32)).astype(np.int64)
+    return np.repeat(np.arange(len(shares)), copies)
 
 
 def batches(
@@ -115,7 +129,8 @@ def batches(
     that little is padding and no epoch has the order of another.
     """
     source, target = corpus.source.lengths + 1, corpus.target.lengths + 1
-    usable = np.flatnonzero((source <= max_tokens) & (target <= max_tokens))
+    drawn = draw(corpus.shares, rng)
+    usable = drawn[(source[drawn] <= max_tokens) & (target[drawn] <= max_tokens)]
     usable = rng.permutation(usable)
     jitter = rng.uniform(0, 1, len(usable))
     order = usable[np.lexsort((source[usable] + jitter, target[usable] // 2))]

@@ -19,7 +19,7 @@ import sacrebleu
 from model_export import corpus, draft
 from model_export.corpus import Encoded, Ragged
 from model_export.evaluate import CAPACITY, UNTUNED
-from model_export.run import Run, load_corpus, load_ragged, save_ragged
+from model_export.run import Run, load_corpus, load_ragged, save_corpus, save_ragged
 from service.admission import Job
 from service.beam import Beam
 from service.bundle import Model
@@ -76,18 +76,18 @@ def refinement(run: Run) -> Run:
     for name in ("source.model", "target.model"):
         shutil.copyfile(run.path(name), refined.path(name))
     pairs = with_distilled(load_corpus(run), load_ragged(run.path(FILE)))
-    save_ragged(refined.path("corpus.npz"), source=pairs.source, target=pairs.target)
-    save_ragged(refined.path("links.npz"), links=pairs.links)
+    save_corpus(refined, pairs)
     return refined
 
 
 def with_distilled(pairs: Encoded, distilled: dict[str, Ragged]) -> Encoded:
     """Return the training pairs with the distilled ones behind; these have no links."""
-    unlinked = Ragged.of([[]] * len(distilled["source"]))
+    count = len(distilled["source"])
     return Encoded(
         _joined(pairs.source, distilled["source"]),
         _joined(pairs.target, distilled["target"]),
-        _joined(pairs.links, unlinked),
+        _joined(pairs.links, Ragged.of([[]] * count)),
+        np.append(pairs.shares, np.ones(count, np.float32)),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from model_export.config import Language as RecipeLanguage
+from model_export import config
 from model_export.export import SOURCE_MULTIPLE
 from model_export.run import Run
 from model_export.subwords import BOS, EOS, PAD
@@ -64,7 +64,7 @@ def open_draft(run: Run, precision: str, link_rule: LinkRule) -> Bundle:
         licence=recipe.licence,
         source=_language(recipe.source, "source.model"),
         target=_language(recipe.target, "target.model"),
-        architecture=ARCHITECTURE,
+        architecture=architecture(run.recipe.model),
         parameters=0,
         sizes=asdict(run.recipe.model),
         model=model,
@@ -86,8 +86,12 @@ def checksums(run: Run, precision: str) -> dict[str, str]:
     return {name: describe_file(bundle.folder, name).sha256 for name in names}
 
 
-ARCHITECTURE = "bi-LSTM encoder, GRU decoder, Luong general attention, alignment head"
+def architecture(sizes: config.Model) -> str:
+    """Return what the network is, in words."""
+    encoder = f"{sizes.encoder_layers}-layer bi-LSTM encoder"
+    decoder = "two-layer GRU decoder" if sizes.decoder_top else "GRU decoder"
+    return f"{encoder}, {decoder}, Luong general attention, alignment head"
 
 
-def _language(side: RecipeLanguage, tokenizer: str) -> Language:
+def _language(side: config.Language, tokenizer: str) -> Language:
     return Language(side.code, side.name, tokenizer, side.joiner, side.words)

@@ -11,7 +11,7 @@ products are exact sums of integers with fixed scales, and float32 sums over the
 do not see its padding as long as the axis is a multiple of `SOURCE_MULTIPLE`.
 
 Axes: B batch, S source, V vocabulary, E embedding, H a direction of the encoder, M memory
-(2 H), D decoder, A alignment head.
+(2 H), D first GRU of the decoder, U second one, A alignment head.
 """
 
 import dataclasses
@@ -94,7 +94,6 @@ def _encoder(graph: Float32 | Int8, model: Seq2Seq) -> onnx.ModelProto:
     encoder, head = model.encoder, model.head
     graph.constant("one", [1])
     graph.constant("third_axis", [2])
-    graph.constant("side_by_side", [0, 0, 2 * model.sizes.encoder])
     graph.constant("is_forward", np.arange(2).repeat(model.sizes.encoder) == 0)
     graph.constant("first_position", 0)
     graph.constant("next_position", 1)
@@ -108,8 +107,7 @@ def _encoder(graph: Float32 | Int8, model: Seq2Seq) -> onnx.ModelProto:
         steps = Transpose <perm = [1, 0]> (source)                        # (S, B)""")
     graph.lstm(encoder.lstm)
     graph.say("""
-        by_batch = Transpose <perm = [2, 0, 1, 3]> (hidden)               # (B, S, 2, H)
-        states = Reshape (by_batch, side_by_side)
+        states = Transpose <perm = [1, 0, 2]> (hidden)                    # (B, S, M)
         memory = Where (mask_column, states, zero)                        # (B, S, M)
         last_index = Sub (length_column, one)
         at_end = GatherND <batch_dims = 1> (memory, last_index)           # (B, M)
@@ -126,25 +124,21 @@ def _encoder(graph: Float32 | Int8, model: Seq2Seq) -> onnx.ModelProto:
 
 
 def _decoder(graph: Float32 | Int8, model: Seq2Seq) -> onnx.ModelProto:
-    decoder, head, size = model.decoder, model.head, model.sizes.decoder
+    decoder, head, sizes = model.decoder, model.head, model.sizes
     w_input, w_state, b_input, b_state = decoder.gru.all_weights[0]
-    graph.constant("gate_sizes", [2 * size, size])
     graph.constant("masked", np.float32(MASKED))
     graph.constant("head_scale", np.float32(head.scale))
     graph.embedding(decoder.embedding.weight, tied=True)
-    graph.lookup("input", "token", w_input, b_input)
-    graph.product("recurrent", "state", w_state, b_state)
-    graph.say("""
-        input_rz, input_n = Split <axis = 1> (input, gate_sizes)
-        recurrent_rz, recurrent_n = Split <axis = 1> (recurrent, gate_sizes)
-        gates_rz = Add (input_rz, recurrent_rz)    open = Sigmoid (gates_rz)
-        r, z = Split <axis = 1, num_outputs = 2> (open)
-        remembered = Mul (r, recurrent_n)
-        gate_n = Add (input_n, remembered)    n = Tanh (gate_n)
-        away = Sub (state, n)    kept = Mul (z, away)
-        next_state = Add (n, kept)                                        # (1 - z) n + z state
-        mask_row = Unsqueeze (mask, second_axis)                          # (B, 1, S)""")
-    graph.product("query", "next_state", decoder.attention.query.weight)
+    graph.lookup("new_lower_input", "token", w_input, b_input)
+    if decoder.top is None:
+        graph.say("lower = Identity (state)")
+    else:
+        graph.constant("state_sizes", [sizes.decoder, sizes.decoder_top])
+        graph.say("lower, upper = Split <axis = 1> (state, state_sizes)   # (B, D), (B, U)")
+    graph.product("new_lower_recurrent", "lower", w_state, b_state)
+    graph.say(_gru(graph, "new_lower", sizes.decoder, "lower"))
+    graph.say("mask_row = Unsqueeze (mask, second_axis)                           # (B, 1, S)")
+    graph.product("query", "new_lower", decoder.attention.query.weight)
     graph.say(f"""
         query_row = Unsqueeze (query, second_axis)                        # (B, 1, M)
         memory_columns = Transpose <perm = [0, 2, 1]> (memory)
@@ -152,12 +146,22 @@ def _decoder(graph: Float32 | Int8, model: Seq2Seq) -> onnx.ModelProto:
         {_masked_softmax("cross_row", "scores")}
         context_row = MatMul (cross_row, memory)                          # (B, 1, M)
         cross = Squeeze (cross_row, second_axis)    context = Squeeze (context_row, second_axis)
-        both_states = Concat <axis = 1> (context, next_state)             # (B, M + D)""")
-    graph.product("combined", "both_states", decoder.combine.weight)
+        both = Concat <axis = 1> (context, new_lower)                     # (B, M + D)""")
+    if decoder.top is None:
+        graph.say("known = Identity (both)    next_state = Identity (new_lower)")
+    else:
+        w_input, w_state, b_input, b_state = decoder.top.all_weights[0]
+        graph.product("new_upper_input", "both", w_input, b_input)
+        graph.product("new_upper_recurrent", "upper", w_state, b_state)
+        graph.say(_gru(graph, "new_upper", sizes.decoder_top, "upper"))
+        graph.say("""
+            known = Concat <axis = 1> (both, new_upper)                   # (B, M + D + U)
+            next_state = Concat <axis = 1> (new_lower, new_upper)         # (B, D + U)""")
+    graph.product("combined", "known", decoder.combine.weight)
     graph.say("features = Tanh (combined)")
     graph.tied_product("logits", "features", decoder.bias)
     graph.say("log_probabilities = LogSoftmax <axis = 1> (logits)")
-    graph.product("state_query", "next_state", head.query_state.weight)
+    graph.product("state_query", "new_lower", head.query_state.weight)
     graph.lookup("token_query", "token", head.query_token.weight, head.query_token.bias)
     graph.say(f"""
         head_query = Add (state_query, token_query)                       # (B, A)
@@ -177,6 +181,24 @@ def _candidates(model: Seq2Seq) -> onnx.ModelProto:
     return graph.finish("candidates", _sized("candidates", model), DOCS["candidates"])
 
 
+def _gru(graph: Float32 | Int8, name: str, size: int, state: str) -> str:
+    """Spell a GRU (Cho et al. 2014) as torch has it: name = (1 - z) n + z state.
+
+    Reads {name}_input and {name}_recurrent (B, 3 size), gates in the order r, z, n.
+    """
+    graph.constant(f"{name}_sizes", [2 * size, size])
+    return f"""
+        {name}_input_rz, {name}_input_n = Split <axis = 1> ({name}_input, {name}_sizes)
+        {name}_past_rz, {name}_past_n = Split <axis = 1> ({name}_recurrent, {name}_sizes)
+        {name}_sum_rz = Add ({name}_input_rz, {name}_past_rz)
+        {name}_open = Sigmoid ({name}_sum_rz)
+        {name}_r, {name}_z = Split <axis = 1, num_outputs = 2> ({name}_open)
+        {name}_past = Mul ({name}_r, {name}_past_n)
+        {name}_sum_n = Add ({name}_input_n, {name}_past)    {name}_n = Tanh ({name}_sum_n)
+        {name}_away = Sub ({state}, {name}_n)    {name}_kept = Mul ({name}_z, {name}_away)
+        {name} = Add ({name}_n, {name}_kept)"""
+
+
 def _masked_softmax(result: str, scores: str) -> str:
     """Spell `attention.masked_softmax`: (B, 1, S), exactly zero on padding."""
     return f"""
@@ -190,7 +212,7 @@ def _sized(role: str, model: Seq2Seq) -> str:
     sizes = {
         "memory": 2 * model.sizes.encoder,
         "alignment": model.sizes.alignment_head,
-        "decoder": model.sizes.decoder,
+        "decoder": model.sizes.decoder + model.sizes.decoder_top,
         "vocabulary": model.decoder.embedding.num_embeddings,
     }
     for axis, size in sizes.items():

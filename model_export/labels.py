@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from model_export.corpus import Ragged
@@ -21,21 +21,18 @@ class AlignerError(Exception):
     """The aligner is not installed, or failed."""
 
 
-def label_links(source: Ragged, target: Ragged, keep: int, symmetrization: str) -> Ragged:
-    """Align pieces and return the links of the first `keep` pairs, packed as in `Encoded.links`.
-
-    Later pairs only give the aligner more to learn from. Raises `AlignerError`.
-    """
+def label_links(source: Ragged, target: Ragged, symmetrization: str) -> Ragged:
+    """Align pieces and return the links, packed as in `Encoded.links`; raises `AlignerError`."""
     merge = SYMMETRIZATIONS.get(symmetrization)
     if merge is None:
         raise AlignerError(f"unknown symmetrization {symmetrization!r}: {sorted(SYMMETRIZATIONS)}")
     with tempfile.TemporaryDirectory() as folder:
         forward, backward = _run_aligner(source, target, Path(folder))
         rows = []
-        for _, a, b in zip(range(keep), _read(forward), _read(backward), strict=False):
+        for a, b in zip(_read(forward), _read(backward), strict=True):
             rows.append([s << 16 | t for s, t in sorted(merge(a, b))])
-    if len(rows) != keep:
-        raise AlignerError(f"the aligner answered {len(rows)} of {keep} pairs")
+    if len(rows) != len(source):
+        raise AlignerError(f"the aligner answered {len(rows)} of {len(source)} pairs")
     return Ragged.of(rows)
 
 
@@ -103,8 +100,3 @@ def coverage(links: Ragged, target: Ragged) -> float:
     """Share of target pieces that have a link; a sanity figure for the log."""
     linked = sum(len(set(links[i] & 0xFFFF)) for i in range(len(links)))
     return linked / max(1, int(target.starts[len(links)]))
-
-
-def sequences(rows: Sequence[Ragged]) -> Ragged:
-    """Concatenate ragged arrays."""
-    return Ragged.of([row[i].tolist() for row in rows for i in range(len(row))])

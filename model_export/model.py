@@ -1,11 +1,14 @@
 """The whole network: bidirectional LSTM encoder, GRU decoder, Luong attention, alignment head.
 
 Luong et al. 2015 without input feeding, so that training runs the decoder over a whole
-target at once. The output projection is the target embedding (Press and Wolf 2017).
+target at once. A second GRU may read what the attention found: it knows what has been
+translated, as input feeding does, and still runs over a whole target (Wu et al. 2016 place
+their attention so). The output projection is the target embedding (Press and Wolf 2017).
 
-Shapes: B sentences, T target steps, S source tokens, E embedding, M memory (twice the
-encoder's size), D decoder, A alignment head, V target pieces. `step` is the contract that
-the exported graphs keep.
+Shapes: B sentences, T target steps, S source tokens, E embedding of the side at hand, M
+memory (twice the encoder's size), D first GRU of the decoder, U second one (0: none), A
+alignment head, L encoder layers, V target pieces. `step` is the contract that the exported
+graphs keep.
 """
 
 from dataclasses import dataclass
@@ -25,7 +28,7 @@ class Memory:
     states: Tensor  # (B, S, M), zero on padding
     keys: Tensor  # (B, S, A) of the alignment head
     mask: Tensor  # (B, S) bool, true on real tokens
-    start: Tensor  # (B, D) first decoder state
+    start: Tensor  # (B, D + U) first decoder state
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +60,47 @@ class Encoder(nn.Module):
 
     def __init__(self, pieces: int, sizes: config.Model) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(pieces, sizes.embedding)
+        self.embedding = nn.Embedding(pieces, sizes.source_embedding)
         self.dropout = EmbeddingDropout(sizes)
-        self.lstm = nn.LSTM(sizes.embedding, sizes.encoder, batch_first=True, bidirectional=True)
-        self.bridge = nn.Linear(2 * sizes.encoder, sizes.decoder)
+        self.lstm = nn.LSTM(
+            sizes.source_embedding,
+            sizes.encoder,
+            sizes.encoder_layers,
+            batch_first=True,
+            bidirectional=True,
+            dropout=sizes.dropout if sizes.encoder_layers > 1 else 0.0,
+        )
+        self.bridge = nn.Linear(2 * sizes.encoder, sizes.decoder + sizes.decoder_top)
 
     def forward(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """source (B, S), lengths (B,) -> embedded (B, S, E), states (B, S, M), start (B, D)."""
+        """source (B, S), lengths (B,) -> embedded (B, S, E), states (B, S, M), start (B, D + U)."""
         embedded = self.embedding(source)  # (B, S, E)
         packed = pack_padded_sequence(
             self.dropout(embedded), lengths.cpu(), batch_first=True, enforce_sorted=False
         )
-        out, (last, _) = self.lstm(packed)  # last (2, B, M/2): where each direction ended
+        out, (last, _) = self.lstm(packed)  # last (2 L, B, M/2): where each direction ended
         states, _ = pad_packed_sequence(out, batch_first=True, total_length=source.shape[1])
-        start = torch.tanh(self.bridge(torch.cat([last[0], last[1]], dim=-1)))  # (B, D)
+        start = torch.tanh(self.bridge(torch.cat([last[-2], last[-1]], dim=-1)))  # (B, D + U)
         return embedded, states, start
 
 
 class Decoder(nn.Module):
-    """GRU over embedded target tokens, then attention over the memory."""
+    """GRU over embedded target tokens, attention over the memory, and a GRU over both."""
 
     def __init__(self, pieces: int, sizes: config.Model) -> None:
         super().__init__()
         memory = 2 * sizes.encoder
-        self.embedding = nn.Embedding(pieces, sizes.embedding)
+        self.embedding = nn.Embedding(pieces, sizes.target_embedding)
         self.dropout = EmbeddingDropout(sizes)
         self.feature_dropout = nn.Dropout(sizes.dropout)
-        self.gru = nn.GRU(sizes.embedding, sizes.decoder, batch_first=True)
+        self.gru = nn.GRU(sizes.target_embedding, sizes.decoder, batch_first=True)
         self.attention = GeneralAttention(sizes.decoder, memory)
-        self.combine = nn.Linear(memory + sizes.decoder, sizes.embedding, bias=False)
+        self.top: nn.GRU | None = None
+        if sizes.decoder_top:
+            self.top = nn.GRU(memory + sizes.decoder, sizes.decoder_top, batch_first=True)
+        width = memory + sizes.decoder + sizes.decoder_top
+        self.combine = nn.Linear(width, sizes.target_embedding, bias=False)
+        self.sizes = (sizes.decoder, sizes.decoder_top)
         self.bias = nn.Parameter(torch.zeros(pieces))
 
     def forward(
@@ -93,12 +108,18 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Run over given target tokens; shapes in the order of the return.
 
-        embedded (B, T, E), state (B, D)
-        -> states (B, T, D), features (B, T, E), cross (B, T, S), last state (B, D)
+        embedded (B, T, E), state (B, D + U)
+        -> states (B, T, D), features (B, T, E), cross (B, T, S), last state (B, D + U)
         """
-        states, last = self.gru(self.dropout(embedded), state.unsqueeze(0))
+        lower, upper = state.split(self.sizes, dim=-1)
+        states, last = self.gru(self.dropout(embedded), lower[None].contiguous())
         context, cross = self.attention(states, memory.states, memory.mask)
-        features = torch.tanh(self.combine(torch.cat([context, states], dim=-1)))
+        known = torch.cat([context, states], dim=-1)  # (B, T, M + D)
+        if self.top is not None:
+            above, last_above = self.top(self.feature_dropout(known), upper[None].contiguous())
+            known = torch.cat([known, above], dim=-1)  # (B, T, M + D + U)
+            last = torch.cat([last, last_above], dim=-1)
+        features = torch.tanh(self.combine(known))
         return states, self.feature_dropout(features), cross, last.squeeze(0)
 
     def logits(self, features: Tensor) -> Tensor:
@@ -115,7 +136,11 @@ class Seq2Seq(nn.Module):
         self.encoder = Encoder(source_pieces, sizes)
         self.decoder = Decoder(target_pieces, sizes)
         self.head = AlignmentHead(
-            sizes.decoder, 2 * sizes.encoder, sizes.embedding, sizes.alignment_head
+            decoder=sizes.decoder,
+            memory=2 * sizes.encoder,
+            source=sizes.source_embedding,
+            target=sizes.target_embedding,
+            size=sizes.alignment_head,
         )
         for embedding in (self.encoder.embedding, self.decoder.embedding):
             nn.init.normal_(embedding.weight, std=sizes.embedding_std)
@@ -138,8 +163,8 @@ class Seq2Seq(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """One step of decoding: read `token`, say what may follow.
 
-        token (B,), state (B, D)
-        -> logits (B, V), cross row (B, S), alignment row of `token` (B, S), state (B, D)
+        token (B,), state (B, D + U)
+        -> logits (B, V), cross row (B, S), alignment row of `token` (B, S), state (B, D + U)
         """
         embedded = self.decoder.embedding(token).unsqueeze(1)  # (B, 1, E)
         states, features, cross, state = self.decoder(embedded, state, memory)

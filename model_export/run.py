@@ -83,4 +83,12 @@ def load_corpus(run: Run) -> Encoded:
     """Return the encoded training pairs with their links."""
     rows = load_ragged(run.path("corpus.npz"))
     links = load_ragged(run.path("links.npz"))["links"]
-    return Encoded(rows["source"], rows["target"], links)
+    shares = np.load(run.path("shares.npy"), allow_pickle=False)
+    return Encoded(rows["source"], rows["target"], links, shares)
+
+
+def save_corpus(run: Run, pairs: Encoded) -> None:
+    """Write what `load_corpus` reads."""
+    save_ragged(run.path("corpus.npz"), source=pairs.source, target=pairs.target)
+    save_ragged(run.path("links.npz"), links=pairs.links)
+    np.save(run.path("shares.npy"), pairs.shares, allow_pickle=False)

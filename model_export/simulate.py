@@ -33,7 +33,9 @@ def simulate(model: Seq2Seq) -> Seq2Seq:
         assert isinstance(layer, nn.Linear)
         rounded.set_submodule(name, RoundedLinear(layer))
     rounded.set_submodule("encoder.lstm", RoundedLSTM(model.encoder.lstm))
-    rounded.set_submodule("decoder.gru", RoundedGRU(model.decoder.gru))
+    rounded.set_submodule("decoder.gru", RoundedGRU(model.decoder.gru, of_tokens=True))
+    if model.decoder.top is not None:
+        rounded.set_submodule("decoder.top", RoundedGRU(model.decoder.top, of_tokens=False))
     return rounded.eval()
 
 
@@ -66,21 +68,25 @@ class RoundedLSTM(nn.Module):
         super().__init__()
         self.layer = copy.deepcopy(layer)
         for name, weight in self.layer.named_parameters():
-            if name.startswith("weight_ih"):
+            if name.startswith("weight_ih_l0"):
                 _set(weight, quantize_table)
-            if name.startswith("weight_hh"):
+            elif name.startswith("weight"):
                 _set(weight, quantize_product)
 
     def forward(self, packed: PackedSequence) -> tuple[PackedSequence, tuple[Tensor, Tensor]]:
-        """Packed (B, S, E) -> packed (B, S, 2 H), last hidden and cell states (2, B, H)."""
-        inputs, lengths = pad_packed_sequence(packed, batch_first=True)
-        mask = torch.arange(inputs.shape[1]) < lengths.unsqueeze(1)  # (B, S)
-        ahead, *end = self._run(inputs, mask, 0)
-        back, *start = self._run(inputs.flip(1), mask.flip(1), 1)
-        out = torch.cat([ahead, back.flip(1)], dim=-1)  # (B, S, 2 H)
+        """Packed (B, S, E) -> packed (B, S, 2 H), last hidden and cell states (2 L, B, H)."""
+        out, lengths = pad_packed_sequence(packed, batch_first=True)
+        mask = torch.arange(out.shape[1]) < lengths.unsqueeze(1)  # (B, S)
+        hidden, cell = [], []
+        for layer in range(self.layer.num_layers):
+            inputs = fake_quantize(out) if layer else out
+            ahead, *end = self._run(inputs, mask, 2 * layer)
+            back, *start = self._run(inputs.flip(1), mask.flip(1), 2 * layer + 1)
+            out = torch.cat([ahead, back.flip(1)], dim=-1)  # (B, S, 2 H)
+            hidden += [end[0], start[0]]
+            cell += [end[1], start[1]]
         again = pack_padded_sequence(out, lengths, batch_first=True, enforce_sorted=False)
-        hidden, cell = (torch.stack(pair) for pair in zip(end, start, strict=True))
-        return again, (hidden, cell)
+        return again, (torch.stack(hidden), torch.stack(cell))
 
     def _run(self, inputs: Tensor, mask: Tensor, way: int) -> tuple[Tensor, Tensor, Tensor]:
         w_input, w_state, b_input, b_state = self.layer.all_weights[way]
@@ -98,18 +104,23 @@ class RoundedLSTM(nn.Module):
 
 
 class RoundedGRU(nn.Module):
-    """A GRU whose state is rounded where it enters the recurrent product, and only there."""
+    """A GRU whose state is rounded where it enters the recurrent product, and only there.
 
-    def __init__(self, layer: nn.GRU) -> None:
+    So are its inputs, unless they are embedded tokens, whose products are looked up.
+    """
+
+    def __init__(self, layer: nn.GRU, of_tokens: bool) -> None:
         super().__init__()
-        self.layer = copy.deepcopy(layer)
-        _set(self.layer.get_parameter("weight_ih_l0"), quantize_table)
+        self.layer, self.of_tokens = copy.deepcopy(layer), of_tokens
+        rounding = quantize_table if of_tokens else quantize_product
+        _set(self.layer.get_parameter("weight_ih_l0"), rounding)
         _set(self.layer.get_parameter("weight_hh_l0"), quantize_product)
 
     def forward(self, inputs: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         """inputs (B, T, E), first state (1, B, D) -> states (B, T, D), last state (1, B, D)."""
         w_input, w_state, b_input, b_state = self.layer.all_weights[0]
-        gates = inputs @ w_input.T + b_input  # (B, T, 3 D)
+        given = inputs if self.of_tokens else fake_quantize(inputs)
+        gates = given @ w_input.T + b_input  # (B, T, 3 D)
         state, states = first[0], []
         for step in range(inputs.shape[1]):
             recurrent = fake_quantize(state) @ w_state.T + b_state

@@ -19,6 +19,8 @@ from model_export import quantize
 OPSET, IR_VERSION = 21, 10
 MICROSOFT, MICROSOFT_OPSET = "com.microsoft", 1
 Array = NDArray[Any]
+Direction = tuple[Tensor, Tensor, Tensor]
+"""Input weight (4 H, E), state weight (4 H, H) and bias (4 H,) of one way of an LSTM layer."""
 
 
 class Graph:
@@ -81,17 +83,25 @@ class Float32(Graph):
         self.constant(f"{result}_bias", _array(bias))
         self.say(f"{result} = Gemm <transB = 1> ({left}, embedding, {result}_bias)")
 
-    def lstm(self, layer: nn.LSTM) -> None:
-        """steps (S, B), lengths (B,) -> hidden (S, 2, B, H), of any value on padding."""
-        ways = [[_array(part) for part in way] for way in _directions(layer)]
-        self.constant("lstm_input", np.stack([w_input for w_input, _, _ in ways]))
-        self.constant("lstm_state", np.stack([w_state for _, w_state, _ in ways]))
-        self.constant("lstm_bias", np.stack([np.append(bias, 0 * bias) for _, _, bias in ways]))
+    def lstm(self, layers: nn.LSTM) -> None:
+        """steps (S, B), lengths (B,) -> hidden (S, B, 2 H), of any value on padding."""
+        size = layers.hidden_size
+        self.constant("both_ways", [0, 0, 2 * size])
         self.say(f"""
-            embedded = Gather (embedding, steps)                          # (S, B, E)
             lengths_32 = Cast <to = {TensorProto.INT32}> (lengths)
-            hidden = LSTM <direction = "bidirectional", hidden_size = {layer.hidden_size}>
-                (embedded, lstm_input, lstm_state, lstm_bias, lengths_32)""")
+            hidden_0 = Gather (embedding, steps)                          # (S, B, E)""")
+        for number, layer in enumerate(_layers(layers), 1):
+            ways = [[_array(part) for part in way] for way in layer]
+            name = f"layer_{number}"
+            self.constant(f"{name}_input", np.stack([w_input for w_input, _, _ in ways]))
+            self.constant(f"{name}_state", np.stack([w_state for _, w_state, _ in ways]))
+            self.constant(f"{name}_bias", np.stack([np.append(b, 0 * b) for _, _, b in ways]))
+            self.say(f"""
+                {name} = LSTM <direction = "bidirectional", hidden_size = {size}>
+                    (hidden_{number - 1}, {name}_input, {name}_state, {name}_bias, lengths_32)
+                {name}_rows = Transpose <perm = [0, 2, 1, 3]> ({name})    # (S, B, 2, H)
+                hidden_{number} = Reshape ({name}_rows, both_ways)""")
+        self.say(f"hidden = Identity (hidden_{layers.num_layers})")
 
 
 class Int8(Graph):
@@ -159,46 +169,70 @@ class Int8(Graph):
         self.round(left)
         self.say(_integer_product(result, left, "embedding", biased=True))
 
-    def lstm(self, layer: nn.LSTM) -> None:
-        """steps (S, B), lengths (B,) -> hidden (S, 2, B, H), of any value on padding.
+    def lstm(self, layers: nn.LSTM) -> None:
+        """steps (S, B), lengths (B,) -> hidden (S, B, 2 H), of any value on padding.
 
         Both directions run as one batch of 2 B rows: the second half reads each sentence
         backwards from its own last token, so that padding comes last for both.
         """
-        for name, way in zip(("ahead", "back"), _directions(layer), strict=True):
-            self.table(name, way[0], way[2])
-            self.weight(f"{name}_state", quantize.quantize_product(way[1]))
-        size = layer.hidden_size
+        size = layers.hidden_size
         self.constant("gate_sizes", [3 * size, size])
         self.constant("size", [size])
-        self.constant("ways", [0, 2, -1, size])
-        self.constant("pieces", self.constants["embedding"].shape[0])
         self.say("""
-            table = Concat <axis = 0> (ahead_table, back_table)           # (2 V, 4 H)
-            shifted = Add (steps, pieces)
-            both = Concat <axis = 1> (steps, shifted)                     # (S, 2 B)
             rows = Shape (lengths)    ones = Expand (one, rows)
             turning = Concat <axis = 0> (ones, lengths)                   # (2 B,)
-            turned = ReverseSequence <time_axis = 0, batch_axis = 1> (both, turning)
-            inputs = Gather (table, turned)                               # (S, 2 B, 4 H)
             both_rows = Shape (turning)
             state_shape = Concat <axis = 0> (both_rows, size)
             first_cell = Expand (zero, state_shape)                       # (2 B, H)
             first_hidden = Expand (zero_point, state_shape)               # (2 B, H) uint8""")
-        self._scan()
-        self.say("""
-            straight = ReverseSequence <time_axis = 0, batch_axis = 1> (outputs, turning)
-            hidden = Reshape (straight, ways)""")
+        for number, (ahead, back) in enumerate(_layers(layers), 1):
+            for way, (_, w_state, _) in (("ahead", ahead), ("back", back)):
+                self.weight(f"{way}_{number}_state", quantize.quantize_product(w_state))
+            if number == 1:
+                self._inputs_of_tokens(ahead, back)
+            else:
+                self._inputs_of_hidden(number, ahead, back)
+            self._scan(number)
+            self.say(f"""
+                straight_{number} = ReverseSequence <time_axis = 0, batch_axis = 1>
+                    (outputs_{number}, turning)
+                ahead_{number}, back_{number} =
+                    Split <axis = 1, num_outputs = 2> (straight_{number})
+                hidden_{number} = Concat <axis = 2> (ahead_{number}, back_{number})""")
+        self.say(f"hidden = Identity (hidden_{layers.num_layers})")
 
-    def _scan(self) -> None:
-        """Say the recurrence; what it hands on is the uint8 of its output."""
+    def _inputs_of_tokens(self, ahead: Direction, back: Direction) -> None:
+        """Say inputs_1 (S, 2 B, 4 H) of the first layer: looked up, one row a piece and way."""
+        for way, (w_input, _, bias) in (("ahead", ahead), ("back", back)):
+            self.table(f"{way}_1", w_input, bias)
+        self.constant("pieces", self.constants["embedding"].shape[0])
+        self.say("""
+            table = Concat <axis = 0> (ahead_1_table, back_1_table)       # (2 V, 4 H)
+            shifted = Add (steps, pieces)
+            both = Concat <axis = 1> (steps, shifted)                     # (S, 2 B)
+            turned = ReverseSequence <time_axis = 0, batch_axis = 1> (both, turning)
+            inputs_1 = Gather (table, turned)""")
+
+    def _inputs_of_hidden(self, number: int, ahead: Direction, back: Direction) -> None:
+        """Say inputs_N (S, 2 B, 4 H) of a later layer: products with the one before."""
+        below = f"hidden_{number - 1}"
+        for way, (w_input, _, bias) in (("ahead", ahead), ("back", back)):
+            self.product(f"{way}_{number}_input", below, w_input, bias)
         self.say(f"""
-            last_cell, last_hidden, outputs = Scan <num_scan_inputs = 1, body = step
+            both_{number} = Concat <axis = 1> (ahead_{number}_input, back_{number}_input)
+            inputs_{number} = ReverseSequence <time_axis = 0, batch_axis = 1>
+                (both_{number}, turning)""")
+
+    def _scan(self, number: int) -> None:
+        """Say the recurrence of a layer; what it hands on is the uint8 of its output."""
+        self.say(f"""
+            last_cell_{number}, last_hidden_{number}, outputs_{number} =
+                Scan <num_scan_inputs = 1, body = step
                 (float[rows, H] cell, uint8[rows, H] hidden_uint8, float[rows, G] input)
                 => (float[rows, H] next_cell, uint8[rows, H] output_uint8, float[rows, H] output) {{
                     ahead_uint8, back_uint8 = Split <axis = 0, num_outputs = 2> (hidden_uint8)
-                    {_integer_product("from_ahead", "ahead", "ahead_state")}
-                    {_integer_product("from_back", "back", "back_state")}
+                    {_integer_product("from_ahead", "ahead", f"ahead_{number}_state")}
+                    {_integer_product("from_back", "back", f"back_{number}_state")}
                     recurrent = Concat <axis = 0> (from_ahead, from_back)
                     gates = Add (input, recurrent)
                     iof, c = Split <axis = 1> (gates, gate_sizes)       # onto (0, 1), (-1, 1)
@@ -208,7 +242,7 @@ class Int8(Graph):
                     next_cell = Add (kept, added)
                     shown = Tanh (next_cell)    output = Mul (o, shown)
                     output_uint8 = QuantizeLinear (output, scale, zero_point)
-                }}> (first_cell, first_hidden, inputs)                      # (S, 2 B, H)""")
+                }}> (first_cell, first_hidden, inputs_{number})             # (S, 2 B, H)""")
 
 
 def _integer_product(result: str, left: str, name: str, biased: bool = False) -> str:
@@ -218,12 +252,13 @@ def _integer_product(result: str, left: str, name: str, biased: bool = False) ->
     return f"\n{result} = {MICROSOFT}.MatMulIntegerToFloat ({factors})"
 
 
-def _directions(layer: nn.LSTM) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Return input weight, state weight and bias of both directions, gates in ONNX's order."""
-    return [
+def _layers(lstm: nn.LSTM) -> list[tuple[Direction, Direction]]:
+    """Return both directions of every layer, gates in ONNX's order."""
+    ways = [
         (_iofc(w_input), _iofc(w_state), _iofc(b_input + b_state))
-        for w_input, w_state, b_input, b_state in layer.all_weights
+        for w_input, w_state, b_input, b_state in lstm.all_weights
     ]
+    return list(zip(ways[::2], ways[1::2], strict=True))
 
 
 def _iofc(gates: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ normalised but what `FOLD` lists: characters that mean the same to a translator 
 keyboards and editors exchange freely. The table is stored inside the model file.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import sentencepiece
@@ -26,6 +26,7 @@ FOLD = {
     "\r": " ",
 }
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
+SPACE = "\u2581"
 
 
 def train_subwords(texts: Iterable[str], size: int, options: Subwords, path: Path) -> None:
@@ -62,6 +63,41 @@ def train_subwords(texts: Iterable[str], size: int, options: Subwords, path: Pat
         rules.unlink()
     path.with_suffix(".vocab").unlink(missing_ok=True)
     _forget_paths(path)
+
+
+class Splitter:
+    """Splits text into pieces in the best way or by chance; knows what pieces cover.
+
+    Text is as pieces spell it, with the space that opens every text.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        count = range(self._model.get_piece_size())
+        self._pieces = [str(self._model.id_to_piece(i)).replace(SPACE, " ") for i in count]
+        self._opaque = {i for i in count if self._model.is_byte(i) or self._model.is_unknown(i)}
+
+    @staticmethod
+    def seed(number: int) -> None:
+        """Let chance begin anew."""
+        sentencepiece.set_random_generator_seed(number)
+
+    def text(self, ids: Sequence[int]) -> str | None:
+        """Return what `ids` spell; None if bytes are among them."""
+        if self._opaque.intersection(ids):
+            return None
+        return "".join(self._pieces[i] for i in ids)
+
+    def widths(self, ids: Sequence[int]) -> list[int]:
+        """Return how many characters each piece covers."""
+        return [len(self._pieces[i]) for i in ids]
+
+    def split(self, text: str, smoothness: float | None) -> list[int]:
+        """Return the best split into pieces or, with `smoothness` (Kudo's alpha), any."""
+        if smoothness is None:
+            return list(self._model.encode(text))
+        options = {"enable_sampling": True, "nbest_size": -1, "alpha": smoothness}
+        return list(self._model.encode(text, **options))
 
 
 def _forget_paths(path: Path) -> None:

@@ -22,7 +22,8 @@ from model_export.decode import translate
 from model_export.model import Output, Seq2Seq
 from model_export.progress import Progress
 from model_export.run import Run, load_corpus
-from model_export.subwords import BOS, EOS, PAD
+from model_export.subwords import BOS, EOS, PAD, Splitter
+from model_export.variety import Varied
 from service.tokenizer import Tokenizer
 
 LOG_EVERY = 50
@@ -93,6 +94,8 @@ class Trainer:
         self.at = Position()
         self.bf16 = faster_in_bf16(device)
         self.target_tokenizer: Tokenizer
+        splitters = Splitter(run.source_model), Splitter(run.target_model)
+        self.varied = Varied(*splitters, run.recipe.variety)
         source, self.target_tokenizer = run.tokenizers()
         dev = run.dev_pairs()[:: max(1, len(run.dev_pairs()) // self.options.dev_sentences)]
         self.dev_sources = [source.encode(pair.source).ids for pair in dev]
@@ -133,8 +136,10 @@ class Trainer:
         rng = np.random.default_rng([self.options.seed, self.at.epoch])
         limit = self.run.recipe.corpus.max_tokens
         groups = batches(self.corpus, self.options.batch_tokens, limit, rng)
-        for indices in groups[self.at.batch :]:
-            yield collate(self.corpus, indices, PAD, BOS, EOS)
+        for number in range(self.at.batch, len(groups)):
+            key = (self.options.seed, self.at.epoch, number)
+            rows = self.varied.rows(self.corpus, groups[number].tolist(), key)
+            yield collate(rows, np.arange(len(rows.source)), PAD, BOS, EOS)
         self.at.epoch, self.at.batch = self.at.epoch + 1, 0
 
     def remaining_batches(self) -> Iterator[Batch]:

@@ -78,12 +78,12 @@ def test_padded_memory_and_batch_mates_do_not_show() -> None:
 
 
 def head() -> AlignmentHead:
-    return AlignmentHead(decoder=6, memory=4, embedding=3, size=8)
+    return AlignmentHead(decoder=6, memory=4, source=3, target=2, size=8)
 
 
 def test_the_head_scores_are_a_scaled_product_of_query_and_key() -> None:
     model = head()
-    states, embedded = torch.randn(3, 2, 6), torch.randn(3, 2, 3)
+    states, embedded = torch.randn(3, 2, 6), torch.randn(3, 2, 2)
     keys = model.keys(torch.randn(3, 5, 4), torch.randn(3, 5, 3))
     assert keys.shape == (3, 5, 8)
     scores = model.scores(states, embedded, keys)
@@ -96,7 +96,7 @@ def test_the_head_scores_are_a_scaled_product_of_query_and_key() -> None:
 def test_the_head_sees_states_memory_and_both_tokens() -> None:
     model = head()
     memory, source = torch.randn(1, 5, 4), torch.randn(1, 5, 3)
-    states, target = torch.randn(1, 2, 6), torch.randn(1, 2, 3)
+    states, target = torch.randn(1, 2, 6), torch.randn(1, 2, 2)
     scores = model.scores(states, target, model.keys(memory, source))
     for other in (
         model.scores(2 * states, target, model.keys(memory, source)),

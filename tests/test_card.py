@@ -46,7 +46,8 @@ FACTS: dict[str, object] = {
 
 @pytest.fixture
 def manifest(toy_bundle: Bundle) -> Manifest:
-    row = {"corpus": "tales", "pairs": 4321, "licence": "CC0", "attribution": "Ann", "url": "a:b"}
+    row: dict[str, object] = {"corpus": "tales", "pairs": 4321, "share": 0.25, "licence": "CC0"}
+    row |= {"attribution": "Ann", "url": "a:b"}
     metrics: tuple[dict[str, object], ...] = (
         BLEU,
         {**BLEU, "precision": "fp32", "bleu": 42.58},
@@ -83,7 +84,7 @@ def test_the_head_says_what_it_is(manifest: Manifest, recipe: Recipe) -> None:
 
 
 def test_data_is_attributed(manifest: Manifest, recipe: Recipe) -> None:
-    assert "| tales | 4321 | CC0 | Ann | a:b |" in section(
+    assert "| tales | 4321 | 0.25 | CC0 | Ann | a:b |" in section(
         model_card(manifest, recipe), "Training data"
     )
 

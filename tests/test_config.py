@@ -50,7 +50,7 @@ def test_values_arrive_with_their_types(tmp_path: Path) -> None:
     assert recipe.corpus.sources["toy"].attribution == "the test suite"
     assert type(recipe.training.learning_rate) is float
     assert type(recipe.training.batch_tokens) is int
-    assert recipe.labels.more_corpora == ()
+    assert recipe.evaluation.alignment == ("gold.tsv.gz",)
 
 
 def test_a_recipe_cannot_be_changed(tmp_path: Path) -> None:

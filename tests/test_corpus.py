@@ -16,7 +16,7 @@ from model_export.corpus import Encoded, Pair, Ragged
 from service.tokenizer import Tokenizer
 
 PAD, BOS, EOS = 0, 2, 3
-OPTIONS = Corpus(("a.tsv.gz", "b.tsv.gz"), {"known": Source("", "", "")}, 20, 2.0, 10, "dev")
+OPTIONS = Corpus(("a.tsv.gz", "b.tsv.gz"), {"known": Source(1.0, "", "", "")}, 20, 2.0, 10, "dev")
 
 
 def write(path: Path, text: str) -> None:
@@ -28,7 +28,8 @@ def encoded(lengths: list[tuple[int, int]]) -> Encoded:
     """Pairs of these lengths, whose ids tell them apart, without links."""
     sources = [[10 + i] * source for i, (source, _) in enumerate(lengths)]
     targets = [[500 + i] * target for i, (_, target) in enumerate(lengths)]
-    return Encoded(Ragged.of(sources), Ragged.of(targets), Ragged.of([[] for _ in lengths]))
+    links = Ragged.of([[] for _ in lengths])
+    return Encoded(Ragged.of(sources), Ragged.of(targets), links, np.ones(len(lengths), np.float32))
 
 
 def epoch(data: Encoded, budget: int, seed: int, longest: int = 100) -> list[NDArray[np.int64]]:
@@ -113,6 +114,24 @@ def test_an_epoch_holds_every_usable_pair_once(
         assert len(group) == 1 or len(group) * widths.max() <= budget
 
 
+def test_an_epoch_draws_a_share_of_the_pairs() -> None:
+    shares = np.repeat(np.array([0.0, 0.25, 1.0, 1.5, 2.0], np.float32), 400)
+    counts = np.zeros(5)
+    epochs = [corpus.draw(shares, np.random.default_rng(seed)) for seed in range(3)]
+    for drawn in epochs:
+        counts += np.bincount(drawn // 400, minlength=5) / (3 * 400)
+    assert counts == pytest.approx([0, 0.25, 1, 1.5, 2], abs=0.06)
+    assert counts[[0, 2, 4]].tolist() == [0, 1, 2]
+    assert epochs[0].tolist() != epochs[1].tolist(), "every epoch draws afresh"
+
+
+def test_pairs_have_the_share_of_their_corpus() -> None:
+    sources = {"a": Source(0.5, "", "", ""), "b": Source(2.0, "", "", "")}
+    options = dataclasses.replace(OPTIONS, sources=sources)
+    pairs = [Pair("x", "y", corpus_id) for corpus_id in "abba"]
+    assert corpus.shares(pairs, options).tolist() == [0.5, 2.0, 2.0, 0.5]
+
+
 def test_little_of_a_batch_is_padding() -> None:
     rng = np.random.default_rng(0)
     lengths = [(int(n), int(n)) for n in rng.integers(1, 40, 2000)]
@@ -136,7 +155,8 @@ def test_order_comes_from_the_seed_alone() -> None:
 def example() -> Encoded:
     links = [[0 << 16 | 1, 1 << 16 | 0, 2 << 16 | 0], [], [0 << 16 | 2]]
     sources, targets = [[11, 12, 13], [14], [15]], [[21, 22], [23], [24, 25, 26]]
-    return Encoded(Ragged.of(sources), Ragged.of(targets), Ragged.of(links))
+    shares = np.ones(3, np.float32)
+    return Encoded(Ragged.of(sources), Ragged.of(targets), Ragged.of(links), shares)
 
 
 def test_a_batch_is_padded_with_its_special_tokens() -> None:

@@ -11,10 +11,13 @@ from model_export.model import Memory, Seq2Seq
 from model_export.subwords import BOS, EOS, PAD
 
 SIZES = config.Model(
-    embedding=6,
+    source_embedding=6,
+    target_embedding=8,
     embedding_std=0.1,
     encoder=4,
+    encoder_layers=2,
     decoder=5,
+    decoder_top=3,
     alignment_head=3,
     dropout=0.3,
     word_dropout=0.0,

@@ -74,13 +74,16 @@ def test_of_several_hypotheses_the_closest_to_the_reference_is_taken(run: Run) -
 
 
 def test_distilled_pairs_come_behind_and_have_no_links() -> None:
-    pairs = Encoded(Ragged.of([[1, 2], [3]]), Ragged.of([[4], [5, 6]]), Ragged.of([[0], [1, 2]]))
+    rows = ([[1, 2], [3]], [[4], [5, 6]], [[0], [1, 2]])
+    shares = np.array([0.5, 1.0], np.float32)
+    pairs = Encoded(*(Ragged.of(some) for some in rows), shares)
     joined = distil.with_distilled(
         pairs, {"source": Ragged.of([[7, 8]]), "target": Ragged.of([[9]])}
     )
     assert [joined.source[i].tolist() for i in range(3)] == [[1, 2], [3], [7, 8]]
     assert [joined.target[i].tolist() for i in range(3)] == [[4], [5, 6], [9]]
     assert [joined.links[i].tolist() for i in range(3)] == [[0], [1, 2], []]
+    assert joined.shares.tolist() == [0.5, 1.0, 1.0]
 
 
 def test_training_goes_on_from_the_weights_and_keeps_only_what_is_better(run: Run) -> None:

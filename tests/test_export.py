@@ -22,9 +22,12 @@ Tensors = dict[str, Array]
 
 PIECES = 40
 SIZES = config.Model(
-    embedding=16,
+    source_embedding=16,
+    target_embedding=18,
     encoder=8,
+    encoder_layers=2,
     decoder=16,
+    decoder_top=14,
     alignment_head=8,
     dropout=0.1,
     word_dropout=0.0,
@@ -275,6 +278,6 @@ def _axes(name: str) -> list[str]:
 
 def _check_axes(value: onnx.ValueInfoProto, axes: list[str]) -> None:
     """Dynamic axes have their name in the graph, the others the size that it stands for."""
-    sizes = {"memory": 16, "alignment": 8, "decoder": 16, "vocabulary": PIECES}
+    sizes = {"memory": 16, "alignment": 8, "decoder": 30, "vocabulary": PIECES}
     found = [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
     assert found == [sizes.get(axis, axis) for axis in axes]

@@ -82,18 +82,10 @@ def test_both_directions_are_merged_and_packed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     install(monkeypatch, tmp_path)
-    found = labels.label_links(*rows(), 3, "intersection")
+    found = labels.label_links(*rows(), "intersection")
     assert [found[i].tolist() for i in range(3)] == [[2, 2 << 16], [0], [0, 1 << 16]]
-    grown = labels.label_links(*rows(), 3, "grow-diag")
+    grown = labels.label_links(*rows(), "grow-diag")
     assert grown[0].tolist() == [2, 3, 2 << 16]  # 0-3 came from one direction, beside 0-2
-
-
-def test_later_pairs_only_teach_the_aligner(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    install(monkeypatch, tmp_path, "assert len(sources) == 3")
-    found = labels.label_links(*rows(), 2, "intersection")
-    assert [found[i].tolist() for i in range(len(found))] == [[2, 2 << 16], [0]]
 
 
 def test_an_aligner_on_the_path_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -102,7 +94,7 @@ def test_an_aligner_on_the_path_will_do(monkeypatch: pytest.MonkeyPatch, tmp_pat
     elsewhere.mkdir()
     monkeypatch.setattr(sys, "executable", str(elsewhere / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert len(labels.label_links(*rows(), 3, "intersection")) == 3
+    assert len(labels.label_links(*rows(), "intersection")) == 3
 
 
 def test_a_missing_aligner_says_how_to_install_it(
@@ -111,13 +103,13 @@ def test_a_missing_aligner_says_how_to_install_it(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AlignerError, match=r"not installed.*pip install"):
-        labels.label_links(*rows(), 3, "intersection")
+        labels.label_links(*rows(), "intersection")
 
 
 def test_a_failed_aligner_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(monkeypatch, tmp_path, "sys.exit('out of memory')")
     with pytest.raises(AlignerError, match="failed: out of memory"):
-        labels.label_links(*rows(), 3, "intersection")
+        labels.label_links(*rows(), "intersection")
 
 
 def test_an_aligner_that_cannot_start_is_named(
@@ -125,13 +117,13 @@ def test_an_aligner_that_cannot_start_is_named(
 ) -> None:
     install(monkeypatch, tmp_path).write_text("#!/no/such/interpreter\n", encoding="utf-8")
     with pytest.raises(AlignerError, match="cannot be started"):
-        labels.label_links(*rows(), 3, "intersection")
+        labels.label_links(*rows(), "intersection")
 
 
 def test_a_short_answer_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(monkeypatch, tmp_path, "targets = targets[:2]")
     with pytest.raises(AlignerError, match="answered 2 of 3 pairs"):
-        labels.label_links(*rows(), 3, "intersection")
+        labels.label_links(*rows(), "intersection")
 
 
 def test_an_unknown_symmetrization_is_named_before_any_work(
@@ -139,15 +131,10 @@ def test_an_unknown_symmetrization_is_named_before_any_work(
 ) -> None:
     install(monkeypatch, tmp_path, "sys.exit('was called')")
     with pytest.raises(AlignerError, match=r"'union'.*grow-diag.*intersection"):
-        labels.label_links(*rows(), 3, "union")
+        labels.label_links(*rows(), "union")
 
 
 def test_coverage_counts_linked_target_pieces() -> None:
     links = Ragged.of([[0 << 16 | 1, 2 << 16 | 1], [0], []])
     assert labels.coverage(links, Ragged.of([[1, 2, 3], [4], [5]])) == pytest.approx(2 / 5)
     assert labels.coverage(Ragged.of([]), Ragged.of([])) == 0.0
-
-
-def test_ragged_arrays_are_joined_in_turn() -> None:
-    joined = labels.sequences([Ragged.of([[1, 2], []]), Ragged.of([[3]])])
-    assert [joined[i].tolist() for i in range(len(joined))] == [[1, 2], [], [3]]

@@ -19,10 +19,13 @@ from model_export.model import Decoder
 
 PIECES = 60
 SIZES = config.Model(
-    embedding=8,
+    source_embedding=10,
+    target_embedding=8,
     embedding_std=0.1,
     encoder=3,
+    encoder_layers=2,
     decoder=5,
+    decoder_top=3,
     alignment_head=4,
     dropout=0.0,
     word_dropout=0.0,
@@ -41,7 +44,8 @@ def decoder() -> Decoder:
 
 def batch() -> tuple[Tensor, Tensor]:
     """Features (9, E) and targets (9,), some twice."""
-    return torch.tanh(torch.randn(9, SIZES.embedding)), torch.tensor([7, 1, 5, 9, 2, 59, 0, 1, 30])
+    features = torch.tanh(torch.randn(9, SIZES.target_embedding))
+    return features, torch.tensor([7, 1, 5, 9, 2, 59, 0, 1, 30])
 
 
 def test_a_sample_holds_every_target_once_and_the_extra() -> None:

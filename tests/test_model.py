@@ -12,10 +12,13 @@ from model_export.loss import full_cross_entropy, guided_score_loss
 from model_export.model import Memory, Output, Seq2Seq
 
 SIZES = config.Model(
-    embedding=7,
+    source_embedding=7,
+    target_embedding=8,
     embedding_std=0.1,
     encoder=5,
+    encoder_layers=2,
     decoder=6,
+    decoder_top=4,
     alignment_head=4,
     dropout=0.0,
     word_dropout=0.0,
@@ -57,9 +60,9 @@ def test_shapes_are_as_documented(model: Seq2Seq) -> None:
     memory, output = run(model, sentences(), LENGTHS, targets())
     assert memory.states.shape == (4, 6, 2 * SIZES.encoder)
     assert memory.keys.shape == (4, 6, SIZES.alignment_head)
-    assert memory.start.shape == (4, SIZES.decoder)
+    assert memory.start.shape == (4, SIZES.decoder + SIZES.decoder_top)
     assert memory.mask.sum(1).tolist() == LENGTHS.tolist()
-    assert output.features.shape == (4, 5, SIZES.embedding)
+    assert output.features.shape == (4, 5, SIZES.target_embedding)
     assert output.cross.shape == output.alignment.shape == (4, 5, 6)
     assert model.decoder.logits(output.features).shape == (4, 5, TARGET_PIECES)
 
@@ -152,7 +155,7 @@ def test_alignment_is_about_the_token_read_and_cross_attention_about_the_next(
 
 
 def test_the_output_projection_is_the_target_embedding(model: Seq2Seq) -> None:
-    features = torch.randn(3, SIZES.embedding)
+    features = torch.randn(3, SIZES.target_embedding)
     expected = features @ model.decoder.embedding.weight.T + model.decoder.bias
     assert model.decoder.logits(features).allclose(expected, atol=CLOSE)
     assert not any("output" in name for name, _ in model.named_parameters())

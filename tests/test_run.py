@@ -11,7 +11,7 @@ import pytest
 
 from model_export import run as runs
 from model_export.config import read_recipe
-from model_export.corpus import Pair, Ragged
+from model_export.corpus import Encoded, Pair, Ragged
 from model_export.run import Run
 from service.errors import DamagedBundle
 from tests import toy
@@ -80,9 +80,10 @@ def test_arrays_are_read_without_pickle(run: Run) -> None:
 
 def test_the_corpus_is_read_with_its_links(run: Run) -> None:
     source, target, links = Ragged.of([[4], [5, 6]]), Ragged.of([[7, 8], [9]]), Ragged.of([[1], []])
-    runs.save_ragged(run.path("corpus.npz"), source=source, target=target)
-    runs.save_ragged(run.path("links.npz"), links=links)
+    shares = np.array([0.5, 2], np.float32)
+    runs.save_corpus(run, Encoded(source, target, links, shares))
     corpus = runs.load_corpus(run)
+    assert corpus.shares.tolist() == [0.5, 2]
     assert corpus.source[1].tolist() == [5, 6]
     assert corpus.target[0].tolist() == [7, 8]
     assert [corpus.links[i].tolist() for i in range(2)] == [[1], []]

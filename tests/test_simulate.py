@@ -9,9 +9,12 @@ from model_export.model import Memory, Seq2Seq
 from model_export.quantize import ACTIVATION_SCALE, quantize_table
 
 SIZES = config.Model(
-    embedding=16,
+    source_embedding=16,
+    target_embedding=18,
     encoder=8,
+    encoder_layers=2,
     decoder=16,
+    decoder_top=14,
     alignment_head=8,
     dropout=0.1,
     word_dropout=0.0,
@@ -88,7 +91,7 @@ def test_source_embeddings_are_table_values() -> None:
 
 def test_features_are_rounded_before_the_output() -> None:
     rounded = simulate.simulate(lively_model())
-    features = torch.full((1, 16), 0.4)
+    features = torch.full((1, 18), 0.4)
     logits = rounded.decoder.logits(features)
     assert torch.equal(logits, rounded.decoder.logits(features + ACTIVATION_SCALE / 9))
     assert not torch.equal(logits, rounded.decoder.logits(features + ACTIVATION_SCALE))

@@ -16,19 +16,22 @@ from torch import Tensor
 
 from model_export import checkpoint, config, corpus, loss
 from model_export import train as training
-from model_export.corpus import Batch, Ragged
+from model_export.corpus import Batch, Encoded, Ragged
 from model_export.model import Output, Seq2Seq
-from model_export.run import Run, load_corpus, save_ragged
+from model_export.run import Run, load_corpus, save_corpus
 from model_export.subwords import train_subwords
 from model_export.train import Trainer, learning_rate, load_model
 from tests import toy
 
 CPU = torch.device("cpu")
 SIZES = config.Model(
-    embedding=8,
+    source_embedding=8,
+    target_embedding=10,
     embedding_std=0.1,
     encoder=6,
+    encoder_layers=2,
     decoder=8,
+    decoder_top=6,
     alignment_head=4,
     dropout=0.2,
     word_dropout=0.0,
@@ -71,8 +74,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Run:
     train_subwords(texts[0], PIECES, recipe.subwords, run.source_model)
     train_subwords(texts[1], PIECES, recipe.subwords, run.target_model)
     source, target = map(corpus.encode_texts, run.tokenizers(), texts)
-    save_ragged(run.path("corpus.npz"), source=source, target=target)
-    save_ragged(run.path("links.npz"), links=Ragged.of([[0]] * len(pairs)))
+    shares = corpus.shares(pairs, recipe.corpus)
+    save_corpus(run, Encoded(source, target, Ragged.of([[0]] * len(pairs)), shares))
     return run
 
 
@@ -255,7 +258,7 @@ class Pointing(Seq2Seq):
         self.links = torch.from_numpy(batch.links)
 
     def forward(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Output:
-        features = torch.zeros(*target_in.shape, SIZES.embedding)
+        features = torch.zeros(*target_in.shape, SIZES.target_embedding)
         chosen = torch.cat([self.links[:, 1:], self.links[:, :1]], dim=1)
         return Output(features, chosen, torch.log(self.links + 1e-9))
 

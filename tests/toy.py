@@ -125,6 +125,7 @@ max_tokens = 40
 dev = "dev.tsv.gz"
 
 [corpus.sources.toy]
+share = 1.0
 licence = "CC0-1.0"
 attribution = "the test suite"
 url = "about:blank"
@@ -135,15 +136,23 @@ character_coverage = 1.0
 required_characters = "é"
 
 [labels]
-more_corpora = []
-more_pairs = 0
 symmetrization = "intersection"
 
+[variety]
+source_splits = 0.1
+target_splits = 0.0
+smoothness = 1.0
+lower_case = 0.0
+unfinished = 0.0
+
 [model]
-embedding = 64
+source_embedding = 64
+target_embedding = 48
 embedding_std = 1.0
 encoder = 32
+encoder_layers = 1
 decoder = 64
+decoder_top = 24
 alignment_head = 32
 dropout = 0.0
 word_dropout = 0.0
