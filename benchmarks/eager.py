@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from model_export import config
-from model_export.model import Memory, Seq2Seq
+from model_export.attention import Prepared
+from model_export.model import Memory, Seq2Seq, Step
 from service.bundle import Special
 
 
@@ -19,7 +20,7 @@ class Eager:
     ) -> None:
         torch.set_num_threads(threads)
         torch.manual_seed(1)
-        self._model = Seq2Seq(*pieces, config.Model(**sizes)).eval()
+        self._model = Seq2Seq(*pieces, config.model_of(sizes)).eval()
         self._special = special
 
     @torch.inference_mode()
@@ -36,43 +37,58 @@ class Eager:
 
     def _greedy(self, memory: Memory, length: int) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return tokens (B, T), log-probabilities (B, T), attentions (B, T, S)."""
-        state = memory.start
-        token = torch.full((len(state),), self._special.bos)
-        tokens, scores, cross_rows, aligned_rows = [], [], [], []
+        state = memory.first
+        token = torch.full((len(memory.mask),), self._special.bos)
+        tokens, scores, kinds = [], [], []
         for _ in range(length):
-            logits, cross, aligned, state = self._model.step(token, state, memory)
-            token = logits.argmax(-1)
+            step = self._model.step(token, state, memory)
+            state, token = step.state, step.logits.argmax(-1)
             tokens.append(token)
-            scores.append(logits.log_softmax(-1).gather(1, token[:, None])[:, 0])
-            cross_rows.append(cross)
-            aligned_rows.append(aligned)
-        rows = [torch.stack(cross_rows, 1), torch.stack(aligned_rows, 1)]
+            scores.append(step.logits.log_softmax(-1).gather(1, token[:, None])[:, 0])
+            kinds.append(_rows(step))
+        rows = [torch.stack(one, 1) for one in zip(*kinds, strict=True)]
         return torch.stack(tokens, 1), torch.stack(scores, 1), rows
 
     def _beam(self, memory: Memory, length: int, beam: int) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return the same of B times `beam` hypotheses; scores are their totals (B, beam)."""
-        count = len(memory.start)
-        wide = Memory(
-            memory.states.repeat_interleave(beam, 0),
-            memory.keys.repeat_interleave(beam, 0),
-            memory.mask.repeat_interleave(beam, 0),
-            memory.start.repeat_interleave(beam, 0),
-        )
-        state, token = wide.start, torch.full((count * beam,), self._special.bos)
+        count = len(memory.mask)
+        wide = _widened(memory, beam)
+        state, token = wide.first, torch.full((count * beam,), self._special.bos)
         totals = torch.full((count, beam), -1e9)
         totals[:, 0] = 0.0
         first = torch.arange(count)[:, None] * beam
         tokens = token[:, None][:, :0]
-        rows = [wide.states[:, :0, 0, None].expand(-1, -1, wide.mask.shape[1])] * 2
+        rows: list[Tensor] | None = None
         for _ in range(length):
-            logits, cross, aligned, state = self._model.step(token, state, wide)
-            scores = totals[:, :, None] + logits.log_softmax(-1).view(count, beam, -1)
+            step = self._model.step(token, state, wide)
+            scores = totals[:, :, None] + step.logits.log_softmax(-1).view(count, beam, -1)
             totals, best = scores.flatten(1).topk(beam, dim=1)
-            parents = (first + best // logits.shape[1]).flatten()
-            token = (best % logits.shape[1]).flatten()
-            state = state[parents]
+            parents = (first + best // step.logits.shape[1]).flatten()
+            token = (best % step.logits.shape[1]).flatten()
+            state = {name: part[parents] for name, part in step.state.items()}
             tokens = torch.cat([tokens[parents], token[:, None]], 1)
-            new = (cross, aligned)
-            pairs = zip(rows, new, strict=True)
-            rows = [torch.cat([old, row[:, None]], 1)[parents] for old, row in pairs]
-        return tokens, totals, rows
+            new = [row[:, None] for row in _rows(step)]
+            grown = [torch.cat(pair, 1) for pair in zip(rows, new, strict=True)] if rows else new
+            rows = [row[parents] for row in grown]
+        return tokens, totals, rows or []
+
+
+def _rows(step: Step) -> list[Tensor]:
+    """Return the attentions of a step, each (B, S)."""
+    cross = [] if step.cross is None else [step.cross.mean(1)]
+    return cross if step.alignment is None else [*cross, step.alignment]
+
+
+def _widened(memory: Memory, beam: int) -> Memory:
+    """Return a memory of `beam` rows for each of its own."""
+
+    def wide(values: Tensor) -> Tensor:
+        return values.repeat_interleave(beam, 0)
+
+    return Memory(
+        wide(memory.states),
+        wide(memory.mask),
+        [Prepared(*map(wide, prepared)) for prepared in memory.looked],
+        None if memory.keys is None else wide(memory.keys),
+        {name: wide(part) for name, part in memory.first.items()},
+    )

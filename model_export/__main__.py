@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import typer
 
-from model_export import config, corpus, distil, draft, labels, pictures
+from model_export import calibration, config, corpus, distil, draft, labels, pictures
 from model_export import evaluate as evaluating
 from model_export import export as exporting
 from model_export import seal as sealing
@@ -101,11 +101,11 @@ def export(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
     """Write the ONNX graphs in both precisions."""
     run = open_run(recipe, data, runs)
     model = training.load_model(run)
+    scales = calibration.calibrate(run, model)
     for precision in PRECISIONS:
         folder = draft.folder(run, precision)
-        write = exporting.export_int8 if precision == "int8" else exporting.export_fp32
-        write(model, folder)
-        draft.write_model(run, precision, exporting.describe(precision))
+        exporting.export(model, folder, precision, scales)
+        draft.write_model(run, precision, exporting.describe(model, precision, scales))
         size = sum(path.stat().st_size for path in folder.iterdir())
         typer.echo(f"{precision}: {folder}, {size / 1e6:.1f} MB")
 

@@ -1,7 +1,8 @@
 """A recipe: everything that makes one bundle, read from TOML into frozen dataclasses.
 
 An unknown key, a missing one or a wrong type is an error that names it, so that a typing
-mistake never trains the wrong model for a day.
+mistake never trains the wrong model for a day. Only what belongs to some kinds of a part
+may be left out.
 """
 
 import dataclasses
@@ -11,6 +12,10 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+
+RECURRENT = frozenset({"lstm", "gru"})
+ATTENTIONS = frozenset({"additive", "dot", "general", "concat", "local-p", "multi-head", "none"})
 
 
 class RecipeError(Exception):
@@ -98,25 +103,69 @@ class Variety:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """Sizes of the network, the spread of its first embeddings, and its dropout.
+class Encoder:
+    """What reads the source: `lstm` or `gru`, in both directions, or `transformer`.
 
-    `encoder` is the size of one direction of each of `encoder_layers`, `decoder_top` that
-    of a second GRU above the attention (0: none). The target embedding is the output
-    projection too, and so the greater part of a decoder step's work.
-    `dropout` falls on embeddings, between encoder layers and on the features before the
-    output, `word_dropout` on whole tokens of either side (Gal and Ghahramani 2016; Sennrich
-    and Zhang 2019).
+    `size` is the width of what it says of a token, both directions together; `heads` and
+    `inner` (the width of the feed-forward part) are a Transformer's alone.
     """
 
-    source_embedding: int
-    target_embedding: int
-    embedding_std: float
-    encoder: int
-    encoder_layers: int
-    decoder: int
-    decoder_top: int
+    kind: str
+    embedding: int
+    size: int
+    layers: int
+    heads: int = 0
+    inner: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """What writes the target: `gru`, `lstm` or `transformer`.
+
+    The target embedding is the output projection too, and so the greater part of a step's
+    work. A recurrent decoder has one layer below its attention and, unless `top` is 0, one
+    of that size above; with `input_feeding` it reads its own last features along with each
+    token. `layers`, `heads` and `inner` are a Transformer's alone.
+    """
+
+    kind: str
+    embedding: int
+    size: int
+    top: int = 0
+    input_feeding: bool = False
+    layers: int = 1
+    heads: int = 0
+    inner: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """The cross-attention: one of `ATTENTIONS`.
+
+    `size` is the hidden width of `additive` and `concat`, `window` that of `local-p` in
+    tokens, `heads` those of `multi-head`.
+    """
+
+    kind: str
+    size: int = 0
+    window: int = 0
+    heads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The network: its parts, the spread of its first embeddings, and its dropout.
+
+    `alignment_head` is the width of the alignment head (0: none). `dropout` falls on
+    embeddings, between layers and on the features before the output, `word_dropout` on
+    whole tokens of either side (Gal and Ghahramani 2016; Sennrich and Zhang 2019).
+    """
+
+    encoder: Encoder
+    decoder: Decoder
+    attention: Attention
     alignment_head: int
+    embedding_std: float
     dropout: float
     word_dropout: float
 
@@ -194,7 +243,58 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path} is not TOML: {error}") from error
     recipe = _build(Recipe, table, "")
     assert isinstance(recipe, Recipe)
+    check(recipe.model)
     return recipe
+
+
+def model_of(sizes: Mapping[str, object]) -> Model:
+    """Return the network that a manifest's `sizes` describe; raises `RecipeError`."""
+    model = _build(Model, dict(sizes), "sizes")
+    assert isinstance(model, Model)
+    check(model)
+    return model
+
+
+def check(model: Model) -> None:
+    """Raise `RecipeError` for parts that do not exist or do not fit together."""
+    encoder, decoder, attention = model.encoder, model.decoder, model.attention
+    for part, kind, known in (
+        ("encoder", encoder.kind, RECURRENT | {"transformer"}),
+        ("decoder", decoder.kind, RECURRENT | {"transformer"}),
+        ("attention", attention.kind, ATTENTIONS),
+    ):
+        if kind not in known:
+            raise RecipeError(f"model.{part}.kind must be one of {', '.join(sorted(known))}")
+    if encoder.kind in RECURRENT and encoder.size % 2:
+        raise RecipeError("model.encoder.size must be even: half of it is a direction")
+    if attention.kind == "dot" and encoder.size != decoder.size:
+        raise RecipeError("dot attention needs model.encoder.size = model.decoder.size")
+    if attention.kind in {"additive", "concat"} and attention.size < 1:
+        raise RecipeError(f"{attention.kind} attention needs model.attention.size")
+    if attention.kind == "local-p" and attention.window < 1:
+        raise RecipeError("local-p attention needs model.attention.window")
+    _check_transformers(model)
+
+
+def _check_transformers(model: Model) -> None:
+    encoder, decoder, attention = model.encoder, model.decoder, model.attention
+    if decoder.kind == "transformer":
+        if attention.kind != "multi-head":
+            raise RecipeError("a Transformer decoder has multi-head attention")
+        if decoder.top or decoder.input_feeding:
+            raise RecipeError("model.decoder.top and input_feeding are of recurrent decoders")
+    if attention.kind == "multi-head":
+        _check_heads("attention", encoder.size, attention.heads)
+    for name, part in (("encoder", encoder), ("decoder", decoder)):
+        if part.kind == "transformer":
+            _check_heads(name, part.size, part.heads)
+            if part.inner < 1:
+                raise RecipeError(f"a Transformer needs model.{name}.inner")
+
+
+def _check_heads(part: str, size: int, heads: int) -> None:
+    if heads < 1 or size % heads:
+        raise RecipeError(f"model.{part}.heads must divide its size, {size}")
 
 
 def _build(kind: type, table: object, at: str) -> object:
@@ -204,12 +304,21 @@ def _build(kind: type, table: object, at: str) -> object:
     unknown = sorted(set(table) - set(hints))
     if unknown:
         raise RecipeError(f"unknown key {_join(at, unknown[0])}")
-    values = {}
-    for name, hint in hints.items():
-        if name not in table:
-            raise RecipeError(f"missing key {_join(at, name)}")
-        values[name] = _value(hint, table[name], _join(at, name))
-    return kind(**values)
+    optional = {
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.default is not dataclasses.MISSING
+    }
+    missing = [name for name in hints if name not in table and name not in optional]
+    if missing:
+        raise RecipeError(f"missing key {_join(at, missing[0])}")
+    return kind(
+        **{
+            name: _value(hint, table[name], _join(at, name))
+            for name, hint in hints.items()
+            if name in table
+        }
+    )
 
 
 def _value(hint: object, value: object, at: str) -> object:

@@ -25,12 +25,12 @@ def greedy(model: Seq2Seq, sources: Sequence[Sequence[int]], limit: int) -> list
     device = model.decoder.bias.device
     source, lengths = pad_sources(sources)
     memory = model.encode(source.to(device), lengths.to(device))
-    state, token = memory.start, torch.full((len(sources),), BOS, device=device)
+    state, token = memory.first, torch.full((len(sources),), BOS, device=device)
     rows: list[Tensor] = []
     open_rows = torch.ones(len(sources), dtype=torch.bool, device=device)
     for _ in range(limit):
-        logits, _, _, state = model.step(token, state, memory)
-        token = logits.argmax(-1)
+        step = model.step(token, state, memory)
+        state, token = step.state, step.logits.argmax(-1)
         rows.append(token)
         open_rows &= token != EOS
         if not open_rows.any():

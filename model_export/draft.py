@@ -88,9 +88,19 @@ def checksums(run: Run, precision: str) -> dict[str, str]:
 
 def architecture(sizes: config.Model) -> str:
     """Return what the network is, in words."""
-    encoder = f"{sizes.encoder_layers}-layer bi-LSTM encoder"
-    decoder = "two-layer GRU decoder" if sizes.decoder_top else "GRU decoder"
-    return f"{encoder}, {decoder}, Luong general attention, alignment head"
+    encoder, decoder, attention = sizes.encoder, sizes.decoder, sizes.attention
+    way = "" if encoder.kind == "transformer" else "bidirectional "
+    parts = [
+        f"{encoder.layers}-layer {way}{NAMES[encoder.kind]} encoder",
+        f"{decoder.layers + bool(decoder.top)}-layer {NAMES[decoder.kind]} decoder",
+        "no attention" if attention.kind == "none" else f"{attention.kind} attention",
+        *(["input feeding"] if decoder.input_feeding else []),
+        *(["alignment head"] if sizes.alignment_head else []),
+    ]
+    return ", ".join(parts)
+
+
+NAMES = {"lstm": "LSTM", "gru": "GRU", "transformer": "Transformer"}
 
 
 def _language(side: config.Language, tokenizer: str) -> Language:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from model_export.attention import MASKED
-from model_export.model import Decoder
+from model_export.decoders import Output
 
 
 def sample_pieces(targets: Tensor, pieces: int, extra: int) -> tuple[Tensor, Tensor]:
@@ -28,7 +28,7 @@ def sample_pieces(targets: Tensor, pieces: int, extra: int) -> tuple[Tensor, Ten
 
 
 def sampled_cross_entropy(
-    decoder: Decoder, features: Tensor, targets: Tensor, smoothing: float, extra: int
+    decoder: Output, features: Tensor, targets: Tensor, smoothing: float, extra: int
 ) -> Tensor:
     """features (N, E), targets (N,) -> mean label-smoothed loss over a sampled vocabulary."""
     pieces = decoder.bias.shape[0]
@@ -40,7 +40,7 @@ def sampled_cross_entropy(
 
 
 def full_cross_entropy(
-    decoder: Decoder, features: Tensor, targets: Tensor, smoothing: float
+    decoder: Output, features: Tensor, targets: Tensor, smoothing: float
 ) -> Tensor:
     """features (N, E), targets (N,) -> mean label-smoothed loss over the whole vocabulary."""
     logits = decoder.logits(features)

@@ -1,24 +1,22 @@
-"""The whole network: bidirectional LSTM encoder, GRU decoder, Luong attention, alignment head.
+"""The whole network: an encoder, a decoder that attends to it, and an alignment head.
 
-Luong et al. 2015 without input feeding, so that training runs the decoder over a whole
-target at once. A second GRU may read what the attention found: it knows what has been
-translated, as input feeding does, and still runs over a whole target (Wu et al. 2016 place
-their attention so). The output projection is the target embedding (Press and Wolf 2017).
+    source ids -> encode() -> Memory: what the decoder looks at, and its first state
+    target ids, Memory -> forward() -> features, cross-attention, alignment scores
+    one token, state, Memory -> step() -> logits, attention rows, next state
 
-Shapes: B sentences, T target steps, S source tokens, E embedding of the side at hand, M
-memory (twice the encoder's size), D first GRU of the decoder, U second one (0: none), A
-alignment head, L encoder layers, V target pieces. `step` is the contract that the exported
-graphs keep.
+Which encoder, decoder and attention they are, the recipe says; `step` is the contract that
+the exported graphs keep. Shapes: B sentences, T target steps, S source tokens, E embedding
+of the side at hand, M memory, D decoder state, N heads, A alignment head, V target pieces.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from model_export import config
-from model_export.attention import AlignmentHead, GeneralAttention, masked_softmax
+from model_export import config, decoders, encoders
+from model_export.attention import AlignmentHead, masked_softmax
+from model_export.decoders import Decoded, Looked, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,105 +24,29 @@ class Memory:
     """What the encoder leaves for the decoder."""
 
     states: Tensor  # (B, S, M), zero on padding
-    keys: Tensor  # (B, S, A) of the alignment head
     mask: Tensor  # (B, S) bool, true on real tokens
-    start: Tensor  # (B, D + U) first decoder state
+    looked: Looked  # what the cross-attention looks at
+    keys: Tensor | None  # (B, S, A) of the alignment head
+    first: State  # decoder state before the first token
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """What the decoder says of every target position."""
 
-    features: Tensor  # (B, T, E) before the output projection, within (-1, 1)
-    cross: Tensor  # (B, T, S) cross-attention; row t chose token t
-    alignment: Tensor  # (B, T, S) scores of the head; row t is about the token *read* at t
+    features: Tensor  # (B, T, E) before the output projection
+    cross: Tensor | None  # (B, T, S) mean of the heads; row t chose token t
+    alignment: Tensor | None  # (B, T, S) scores of the head; row t is about the token *read* at t
 
 
-class EmbeddingDropout(nn.Module):
-    """Dropout of embedded tokens, single numbers and whole tokens; nothing in inference."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step says: of the next token, and of the token it has read."""
 
-    def __init__(self, sizes: config.Model) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(sizes.dropout)
-        self.words = nn.Dropout(sizes.word_dropout)
-
-    def forward(self, embedded: Tensor) -> Tensor:
-        """embedded (B, T, E) -> (B, T, E)."""
-        kept: Tensor = self.words(embedded.new_ones(*embedded.shape[:2], 1))  # (B, T, 1)
-        dropped: Tensor = self.dropout(embedded * kept)
-        return dropped
-
-
-class Encoder(nn.Module):
-    """Bidirectional LSTM over embedded source tokens."""
-
-    def __init__(self, pieces: int, sizes: config.Model) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(pieces, sizes.source_embedding)
-        self.dropout = EmbeddingDropout(sizes)
-        self.lstm = nn.LSTM(
-            sizes.source_embedding,
-            sizes.encoder,
-            sizes.encoder_layers,
-            batch_first=True,
-            bidirectional=True,
-            dropout=sizes.dropout if sizes.encoder_layers > 1 else 0.0,
-        )
-        self.bridge = nn.Linear(2 * sizes.encoder, sizes.decoder + sizes.decoder_top)
-
-    def forward(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """source (B, S), lengths (B,) -> embedded (B, S, E), states (B, S, M), start (B, D + U)."""
-        embedded = self.embedding(source)  # (B, S, E)
-        packed = pack_padded_sequence(
-            self.dropout(embedded), lengths.cpu(), batch_first=True, enforce_sorted=False
-        )
-        out, (last, _) = self.lstm(packed)  # last (2 L, B, M/2): where each direction ended
-        states, _ = pad_packed_sequence(out, batch_first=True, total_length=source.shape[1])
-        start = torch.tanh(self.bridge(torch.cat([last[-2], last[-1]], dim=-1)))  # (B, D + U)
-        return embedded, states, start
-
-
-class Decoder(nn.Module):
-    """GRU over embedded target tokens, attention over the memory, and a GRU over both."""
-
-    def __init__(self, pieces: int, sizes: config.Model) -> None:
-        super().__init__()
-        memory = 2 * sizes.encoder
-        self.embedding = nn.Embedding(pieces, sizes.target_embedding)
-        self.dropout = EmbeddingDropout(sizes)
-        self.feature_dropout = nn.Dropout(sizes.dropout)
-        self.gru = nn.GRU(sizes.target_embedding, sizes.decoder, batch_first=True)
-        self.attention = GeneralAttention(sizes.decoder, memory)
-        self.top: nn.GRU | None = None
-        if sizes.decoder_top:
-            self.top = nn.GRU(memory + sizes.decoder, sizes.decoder_top, batch_first=True)
-        width = memory + sizes.decoder + sizes.decoder_top
-        self.combine = nn.Linear(width, sizes.target_embedding, bias=False)
-        self.sizes = (sizes.decoder, sizes.decoder_top)
-        self.bias = nn.Parameter(torch.zeros(pieces))
-
-    def forward(
-        self, embedded: Tensor, state: Tensor, memory: Memory
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Run over given target tokens; shapes in the order of the return.
-
-        embedded (B, T, E), state (B, D + U)
-        -> states (B, T, D), features (B, T, E), cross (B, T, S), last state (B, D + U)
-        """
-        lower, upper = state.split(self.sizes, dim=-1)
-        states, last = self.gru(self.dropout(embedded), lower[None].contiguous())
-        context, cross = self.attention(states, memory.states, memory.mask)
-        known = torch.cat([context, states], dim=-1)  # (B, T, M + D)
-        if self.top is not None:
-            above, last_above = self.top(self.feature_dropout(known), upper[None].contiguous())
-            known = torch.cat([known, above], dim=-1)  # (B, T, M + D + U)
-            last = torch.cat([last, last_above], dim=-1)
-        features = torch.tanh(self.combine(known))
-        return states, self.feature_dropout(features), cross, last.squeeze(0)
-
-    def logits(self, features: Tensor) -> Tensor:
-        """features (..., E) -> logits (..., V)."""
-        return nn.functional.linear(features, self.embedding.weight, self.bias)
+    logits: Tensor  # (B, V)
+    cross: Tensor | None  # (B, N, S), chose the next token
+    alignment: Tensor | None  # (B, S), of the token read
+    state: State
 
 
 class Seq2Seq(nn.Module):
@@ -133,40 +55,63 @@ class Seq2Seq(nn.Module):
     def __init__(self, source_pieces: int, target_pieces: int, sizes: config.Model) -> None:
         super().__init__()
         self.sizes = sizes
-        self.encoder = Encoder(source_pieces, sizes)
-        self.decoder = Decoder(target_pieces, sizes)
-        self.head = AlignmentHead(
-            decoder=sizes.decoder,
-            memory=2 * sizes.encoder,
-            source=sizes.source_embedding,
-            target=sizes.target_embedding,
-            size=sizes.alignment_head,
-        )
+        self.encoder = encoders.build(source_pieces, sizes)
+        self.decoder = decoders.build(target_pieces, sizes)
+        self.bridge: nn.Linear | None = None
+        if self.decoder.starts:
+            self.bridge = nn.Linear(sizes.encoder.size, self.decoder.starts)
+        self.head: AlignmentHead | None = None
+        if sizes.alignment_head:
+            self.head = AlignmentHead(
+                state=sizes.decoder.size,
+                memory=sizes.encoder.size,
+                source=sizes.encoder.embedding,
+                target=sizes.decoder.embedding,
+                size=sizes.alignment_head,
+            )
         for embedding in (self.encoder.embedding, self.decoder.embedding):
             nn.init.normal_(embedding.weight, std=sizes.embedding_std)
 
+    @property
+    def state_size(self) -> int:
+        """Width of a recurrent decoder's state; 0 of a Transformer's, which grows."""
+        return sum(self.decoder.layout)
+
+    @property
+    def heads(self) -> int:
+        """Heads of the cross-attention; 0 without one."""
+        about = self.sizes.attention
+        return {"none": 0, "multi-head": about.heads}.get(about.kind, 1)
+
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         """source (B, S) padded at the end, lengths (B,) -> Memory."""
-        embedded, states, start = self.encoder(source, lengths)
+        read = self.encoder(source, lengths)
         mask = torch.arange(source.shape[1], device=source.device) < lengths.unsqueeze(1)
-        return Memory(states, self.head.keys(states, embedded), mask, start)
+        keys = self.head.keys(read.states, read.embedded) if self.head is not None else None
+        start = read.summary[:, :0]
+        if self.bridge is not None:
+            start = torch.tanh(self.bridge(read.summary))  # (B, D + U)
+        first = self.decoder.first(start)
+        return Memory(read.states, mask, self.decoder.prepare(read.states, mask), keys, first)
 
     def forward(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Output:
         """source (B, S), lengths (B,), target_in (B, T) from `<s>` on -> Output."""
         memory = self.encode(source, lengths)
-        embedded = self.decoder.embedding(target_in)  # (B, T, E)
-        states, features, cross, _ = self.decoder(embedded, memory.start, memory)
-        return Output(features, cross, self.head.scores(states, embedded, memory.keys))
+        decoded = self.decoder(target_in, memory.first, memory.looked)
+        cross = decoded.rows.mean(2) if decoded.rows is not None else None
+        return Output(decoded.features, cross, self._aligned(target_in, decoded, memory))
 
-    def step(
-        self, token: Tensor, state: Tensor, memory: Memory
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One step of decoding: read `token`, say what may follow.
+    def step(self, token: Tensor, state: State, memory: Memory) -> Step:
+        """One step of decoding, token (B,): read it, say what may follow."""
+        tokens = token.unsqueeze(1)  # (B, 1)
+        decoded = self.decoder(tokens, state, memory.looked)
+        cross = decoded.rows[:, 0] if decoded.rows is not None else None
+        scores = self._aligned(tokens, decoded, memory)
+        aligned = masked_softmax(scores, memory.mask)[:, 0] if scores is not None else None
+        return Step(self.decoder.logits(decoded.features[:, 0]), cross, aligned, decoded.state)
 
-        token (B,), state (B, D + U)
-        -> logits (B, V), cross row (B, S), alignment row of `token` (B, S), state (B, D + U)
-        """
-        embedded = self.decoder.embedding(token).unsqueeze(1)  # (B, 1, E)
-        states, features, cross, state = self.decoder(embedded, state, memory)
-        aligned = masked_softmax(self.head.scores(states, embedded, memory.keys), memory.mask)
-        return self.decoder.logits(features[:, 0]), cross[:, 0], aligned[:, 0], state
+    def _aligned(self, tokens: Tensor, decoded: Decoded, memory: Memory) -> Tensor | None:
+        """tokens (B, T) that were read -> scores of the head (B, T, S)."""
+        if self.head is None or memory.keys is None:
+            return None
+        return self.head.scores(decoded.states, self.decoder.embedding(tokens), memory.keys)

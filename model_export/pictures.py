@@ -23,7 +23,7 @@ from service.translation import Hypothesis
 from service.translator import Options, Translator
 
 SENTENCES = 3
-TITLES = "cross-attention", "alignment head"
+CROSS, HEAD = TITLES = "cross-attention", "alignment head"
 EOS_TEXT = "</s>"
 
 
@@ -45,7 +45,7 @@ def draw_curve(run: Run) -> Path:
 
 
 def draw_attentions(run: Run, model: Seq2Seq) -> Path:
-    """Draw cross-attention and alignment head side by side for a few dev sentences."""
+    """Draw what there is of cross-attention and alignment head for a few dev sentences."""
     source, target = run.tokenizers()
     dev = run.dev_pairs()
     texts = [pair.source for pair in dev[:: max(1, len(dev) // SENTENCES)]][:SENTENCES]
@@ -54,11 +54,14 @@ def draw_attentions(run: Run, model: Seq2Seq) -> Path:
     )
     for text, row in zip(texts, axes, strict=True):
         encoded = source.encode(text)
-        tokens, cross, alignment = _attend(model, encoded)
+        tokens, attended = _attend(model, encoded)
         columns = [*(span.of(text) for span in encoded.spans), EOS_TEXT]
         rows = [*_pieces(target, tokens), EOS_TEXT]
-        for place, matrix, title in zip(row, (cross, alignment), TITLES, strict=True):
-            draw_matrix(place, matrix, columns, rows, title)
+        for place, title in zip(row, TITLES, strict=True):
+            if title in attended:
+                draw_matrix(place, attended[title], columns, rows, title)
+            else:
+                place.set_axis_off()
     return _save(figure, run.path("attention.png"))
 
 
@@ -90,13 +93,17 @@ def draw_matrix(
 
 
 @torch.inference_mode()
-def _attend(model: Seq2Seq, encoded: Encoded) -> tuple[list[int], Floats, Floats]:
-    """Return greedy tokens, and both attentions with a row for `</s>`, (T + 1, S + 1)."""
+def _attend(model: Seq2Seq, encoded: Encoded) -> tuple[list[int], dict[str, Floats]]:
+    """Return greedy tokens, and attentions by name with a row for `</s>`, (T + 1, S + 1)."""
     tokens = greedy(model, [encoded.ids], 2 * len(encoded.ids) + 10)[0]
     source, lengths = pad_sources([encoded.ids])
     output = model(source, lengths, torch.tensor([[BOS, *tokens, EOS]]))
-    alignment = torch.softmax(output.alignment[0, 1:], dim=-1)
-    return tokens, output.cross[0, : len(tokens) + 1].numpy(), alignment.numpy()
+    found = {}
+    if output.cross is not None:
+        found[CROSS] = output.cross[0, : len(tokens) + 1].numpy()
+    if output.alignment is not None:
+        found[HEAD] = torch.softmax(output.alignment[0, 1:], dim=-1).numpy()
+    return tokens, found
 
 
 def _pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:

@@ -1,10 +1,11 @@
 """The numbers of int8: how weights and activations are rounded, for graphs and simulation alike.
 
 Activations have a scale fixed at export, so that no sentence depends on its batch-mates.
-Everything that enters a quantised product lies within (-1, 1): hidden states of LSTM and
-GRU, the memory made of them, contexts (convex combinations of memory) and the features
-behind a tanh. They become uint8 with zero point 128 and scale 1/127, rounded half to even
-as ONNX `QuantizeLinear` does.
+Most of what enters a quantised product lies within (-1, 1): hidden states of LSTM and GRU,
+the memory made of them, contexts (convex combinations of memory) and the features behind a
+tanh. They become uint8 with zero point 128 and scale 1/127, rounded half to even as ONNX
+`QuantizeLinear` does. What has no such bound, a Transformer's normalised sums, gets a scale
+by the largest number that it shows on sentences of the dev set (`calibration.py`).
 
 Weights are int8, symmetric, with one scale an output. Processors without VNNI add the
 products of two neighbouring inputs in 16 signed bits (`vpmaddubsw`) and saturate:
@@ -14,6 +15,7 @@ rounding error. But only the *sum* of two neighbours has to stay within 128, sin
 leaves most of the eighth bit in use, and every processor computes the same integers.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +26,8 @@ from torch import Tensor
 ACTIVATION_SCALE = float(np.float32(1 / 127))
 ZERO_POINT = 128
 LIMIT = 127
+LOGITS = "decoder.logits"
+"""What stands for the output projection among the names of layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,20 @@ def quantize_product(weight: Tensor) -> Quantized:
     return _round(rows, np.maximum(rising, falling).max(axis=1))
 
 
-def quantize_activation(values: Tensor) -> Tensor:
-    """Return the uint8 of bounded activations, any shape."""
-    scaled = torch.round(values / ACTIVATION_SCALE) + ZERO_POINT
+def quantize_activation(values: Tensor, scale: float = ACTIVATION_SCALE) -> Tensor:
+    """Return the uint8 of activations, any shape."""
+    scaled = torch.round(values / scale) + ZERO_POINT
     return scaled.clamp(0, 255).to(torch.uint8)
 
 
-def fake_quantize(values: Tensor) -> Tensor:
-    """Return bounded activations as the integer products see them, any shape."""
-    return (quantize_activation(values).to(values.dtype) - ZERO_POINT) * ACTIVATION_SCALE
+def fake_quantize(values: Tensor, scale: float = ACTIVATION_SCALE) -> Tensor:
+    """Return activations as the integer products see them, any shape."""
+    return (quantize_activation(values, scale).to(values.dtype) - ZERO_POINT) * scale
+
+
+def scale_of(name: str, scales: Mapping[str, float]) -> float:
+    """Return the scale of what the layer at path `name` reads."""
+    return scales.get(name, ACTIVATION_SCALE)
 
 
 def _array(weight: Tensor) -> NDArray[np.float32]:

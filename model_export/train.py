@@ -175,8 +175,11 @@ class Trainer:
         real = target_out != PAD  # (B, T)
         mask = source != PAD  # (B, S)
         token = self.token_loss(output, target_out, real)
-        cross = loss.guided_loss(output.cross[:, :-1].float(), links[:, 1:])
-        head = loss.guided_score_loss(output.alignment.float(), mask, links)
+        cross = head = token.new_zeros(())
+        if output.cross is not None:
+            cross = loss.guided_loss(output.cross[:, :-1].float(), links[:, 1:])
+        if output.alignment is not None:
+            head = loss.guided_score_loss(output.alignment.float(), mask, links)
         weights = self.options.cross_attention_weight, self.options.alignment_weight
         total = token + weights[0] * cross + weights[1] * head
         return {"token": token, "cross": cross, "alignment": head, "total": total}

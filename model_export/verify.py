@@ -79,21 +79,31 @@ def reference(model: Seq2Seq, source: Sequence[int], limit: int) -> Reference:
     """Decode one sentence greedily with torch, ids without `</s>`."""
     padded, lengths = pad_sources([source])
     memory = model.encode(padded, lengths)
-    state, token = memory.start, torch.tensor([BOS])
+    state, token = memory.first, torch.tensor([BOS])
     tokens: list[int] = []
     scores, margins, cross, alignment = [], [], [], []
     while len(tokens) < limit and EOS not in tokens:
-        logits, row, read, state = model.step(token, state, memory)
-        logs = torch.log_softmax(logits[0], dim=-1)
+        step = model.step(token, state, memory)
+        state = step.state
+        logs = torch.log_softmax(step.logits[0], dim=-1)
         best = torch.topk(logs, 2)
         token = best.indices[:1]
         tokens.append(int(token))
         scores.append(float(best.values[0]))
         margins.append(float(best.values[0] - best.values[1]))
-        cross.append(row[0].numpy())
-        alignment.append(read[0].numpy())
-    rows = {"cross": np.stack(cross), "alignment": np.stack([*alignment[1:], _end(source)])}
+        if step.cross is not None:
+            cross.append(step.cross[0].numpy())
+        if step.alignment is not None:
+            alignment.append(step.alignment[0].numpy())
+    rows = {"cross": _squeeze(np.stack(cross))} if cross else {}
+    if alignment:
+        rows["alignment"] = np.stack([*alignment[1:], _end(source)])
     return Reference(tokens, np.array(scores, "f"), np.array(margins, "f"), rows)
+
+
+def _squeeze(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """rows (T, N, S) -> (T, S) where there is one head and no axis of heads is served."""
+    return rows[:, 0] if rows.shape[1] == 1 else rows
 
 
 def _end(source: Sequence[int]) -> NDArray[np.float32]:
@@ -104,9 +114,10 @@ def _end(source: Sequence[int]) -> NDArray[np.float32]:
 
 def verify(run: Run, model: Seq2Seq, precision: str) -> Agreement:
     """Compare the exported graphs of one precision with torch on dev sentences."""
-    compared = model if precision == "fp32" else simulate(model)
     bundle = draft.open_draft(run, precision, UNTUNED)
     about = bundle.manifest.model
+    calibrated = about.scales.get("calibrated", {})
+    compared = model if precision == "fp32" else simulate(model, calibrated)
     sources = verification_sources(run)
     limits = [2 * len(source) + 10 for source in sources]
     runner = Runner(bundle.path, about)

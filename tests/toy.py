@@ -146,16 +146,13 @@ lower_case = 0.0
 unfinished = 0.0
 
 [model]
-source_embedding = 64
-target_embedding = 48
-embedding_std = 1.0
-encoder = 32
-encoder_layers = 1
-decoder = 64
-decoder_top = 24
 alignment_head = 32
+embedding_std = 1.0
 dropout = 0.0
 word_dropout = 0.0
+encoder = { kind = "lstm", embedding = 64, size = 64, layers = 1 }
+decoder = { kind = "gru", embedding = 48, size = 64, top = 24 }
+attention = { kind = "general" }
 
 [training]
 batch_tokens = 400

@@ -1,0 +1,67 @@
+"""Scales of activations that have no bound, from what a model shows on the dev set.
+
+They are fixed at export, like the scale of bounded ones: no sentence depends on another.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model_export.decode import pad_sources
+from model_export.model import Seq2Seq
+from model_export.quantize import LIMIT, LOGITS
+from model_export.run import Run
+from model_export.subwords import BOS, PAD
+
+SENTENCES = 200
+AT_ONCE = 20
+Scales = dict[str, float]
+
+
+@torch.inference_mode()
+def calibrate(run: Run, model: Seq2Seq) -> Scales:
+    """Return scales by the path of the layer that reads, from dev pairs with their target given."""
+    source, target = run.tokenizers()
+    pairs = run.dev_pairs()[:: max(1, len(run.dev_pairs()) // SENTENCES)]
+    with watched(model) as largest:
+        for start in range(0, len(pairs), AT_ONCE):
+            some = pairs[start : start + AT_ONCE]
+            padded, lengths = pad_sources([source.encode(pair.source).ids for pair in some])
+            targets = [torch.tensor([BOS, *target.encode(pair.target).ids]) for pair in some]
+            given = nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=PAD)
+            model.decoder.logits(model(padded, lengths, given).features)
+    return scales(largest)
+
+
+def scales(largest: Scales) -> Scales:
+    """Return the scales of layers that read numbers beyond (-1, 1); the others need none."""
+    return {name: float(np.float32(most / LIMIT)) for name, most in largest.items() if most > 1.0}
+
+
+@contextmanager
+def watched(model: Seq2Seq) -> Iterator[Scales]:
+    """Yield the largest absolute number that each layer reads, by its path, as it is used."""
+    largest: Scales = {}
+    hooks = [
+        layer.register_forward_pre_hook(_watch(LOGITS if name == "decoder.rounding" else name, largest))
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear | nn.LSTM | nn.GRU | nn.Identity)
+    ]
+    try:
+        yield largest
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _watch(name: str, largest: Scales) -> Callable[[nn.Module, Any], None]:
+    def note(layer: nn.Module, given: Any) -> None:
+        values = given[0]
+        if isinstance(values, Tensor) and values.numel():
+            largest[name] = max(largest.get(name, 0.0), float(values.abs().max()))
+
+    return note
