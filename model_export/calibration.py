@@ -46,11 +46,12 @@ def scales(largest: Scales) -> Scales:
 def watched(model: Seq2Seq) -> Iterator[Scales]:
     """Yield the largest absolute number that each layer reads, by its path, as it is used."""
     largest: Scales = {}
-    hooks = [
-        layer.register_forward_pre_hook(_watch(LOGITS if name == "decoder.rounding" else name, largest))
-        for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear | nn.LSTM | nn.GRU | nn.Identity)
-    ]
+    hooks = []
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Linear | nn.LSTM | nn.GRU | nn.Identity):
+            skipped = model.sizes.decoder.embedding if name == "decoder.lower" else 0
+            known = LOGITS if name == "decoder.rounding" else name
+            hooks.append(layer.register_forward_pre_hook(_watch(known, skipped, largest)))
     try:
         yield largest
     finally:
@@ -58,9 +59,16 @@ def watched(model: Seq2Seq) -> Iterator[Scales]:
             hook.remove()
 
 
-def _watch(name: str, largest: Scales) -> Callable[[nn.Module, Any], None]:
+def _watch(name: str, skipped: int, largest: Scales) -> Callable[[nn.Module, Any], None]:
+    """Return what notes the largest number, but for the first `skipped` of a position.
+
+    Those are an embedded token, whose products are looked up.
+    """
+
     def note(layer: nn.Module, given: Any) -> None:
         values = given[0]
+        if isinstance(values, Tensor):
+            values = values[..., skipped:]
         if isinstance(values, Tensor) and values.numel():
             largest[name] = max(largest.get(name, 0.0), float(values.abs().max()))
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-
 RECURRENT = frozenset({"lstm", "gru"})
 ATTENTIONS = frozenset({"additive", "dot", "general", "concat", "local-p", "multi-head", "none"})
 
@@ -305,9 +304,7 @@ def _build(kind: type, table: object, at: str) -> object:
     if unknown:
         raise RecipeError(f"unknown key {_join(at, unknown[0])}")
     optional = {
-        field.name
-        for field in dataclasses.fields(kind)
-        if field.default is not dataclasses.MISSING
+        field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING
     }
     missing = [name for name in hints if name not in table and name not in optional]
     if missing:

@@ -168,7 +168,9 @@ class TransformerDecoder(Output):
 
     def first(self, start: Tensor) -> State:
         """start (B, 0) -> the state before the first token: nothing is past."""
-        return {"past": start.new_zeros(len(start), 0, 2 * len(self.layers) * self.enter.out_features)}
+        return {
+            "past": start.new_zeros(len(start), 0, 2 * len(self.layers) * self.enter.out_features)
+        }
 
     def forward(self, tokens: Tensor, state: State, looked: Looked) -> Decoded:
         """tokens (B, T) -> Decoded."""

@@ -9,8 +9,8 @@ In int8 every row of a batch comes out alike to the last bit, whatever the other
 products are exact sums of integers with fixed scales, and float32 sums over the source axis
 do not see its padding as long as the axis is a multiple of `SOURCE_MULTIPLE`.
 
-A state tensor with an axis `past` grows: the graph reads all entries so far, with room for
-one more, and gives the new entry alone.
+A state tensor with an axis `past` grows: it starts without an entry, a step reads all of
+them so far, with room for one more, and gives the new one alone.
 """
 
 import dataclasses
@@ -39,7 +39,10 @@ CANDIDATES = Graph(
         Tensor("log_probabilities", "float", ("batch", "vocabulary")),
         Tensor("count", "int64", ("one",)),
     ),
-    (Tensor("top_scores", "float", ("batch", "best")), Tensor("top_tokens", "int64", ("batch", "best"))),
+    (
+        Tensor("top_scores", "float", ("batch", "best")),
+        Tensor("top_tokens", "int64", ("batch", "best")),
+    ),
 )
 DOCS = {
     "encoder": "Sources are padded at the end; what is given of padding is zero.",
@@ -80,14 +83,19 @@ def contracts(model: Seq2Seq, precision: Precision) -> list[Graph]:
     if model.head is not None:
         prepared.append(Tensor("keys", "float", ("batch", "source", "alignment")))
     memory = (*prepared, Tensor("mask", "bool", ("batch", "source")))
-    source = (Tensor("source", "int64", ("batch", "source")), Tensor("lengths", "int64", ("batch",)))
+    source = (
+        Tensor("source", "int64", ("batch", "source")),
+        Tensor("lengths", "int64", ("batch",)),
+    )
     starts, before, after = _states(model)
     rows = _rows(model)
     scores = Tensor("log_probabilities", "float", ("batch", "vocabulary"))
     token = Tensor("token", "int64", ("batch",))
     return [
         Graph("encoder", "encoder.onnx", precision, source, (*memory, *starts)),
-        Graph("decoder", "decoder.onnx", precision, (token, *before, *memory), (scores, *rows, *after)),
+        Graph(
+            "decoder", "decoder.onnx", precision, (token, *before, *memory), (scores, *rows, *after)
+        ),
         dataclasses.replace(CANDIDATES, precision=precision),
     ]
 
@@ -100,10 +108,13 @@ def _states(model: Seq2Seq) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         start, before, after = (Tensor(name, "float", axes) for name in names)
         return [start], [before], [after]
     start, before, after = (
-        Tensor(name, "int64", ("batch",)) for name in ("start_position", "position", "next_position")
+        Tensor(name, "int64", ("batch",))
+        for name in ("start_position", "position", "next_position")
     )
     past = Tensor("past", "float", ("batch", "past", "entry"))
-    return [start], [past, before], [Tensor("entry", "float", ("batch", "entry")), after]
+    empty = Tensor("start_past", "float", ("batch", "past", "entry"))
+    entry = Tensor("entry", "float", ("batch", "entry"))
+    return [empty, start], [past, before], [entry, after]
 
 
 def _rows(model: Seq2Seq) -> list[Tensor]:
@@ -123,9 +134,7 @@ def describe(model: Seq2Seq, precision: Precision, scales: Mapping[str, float]) 
     """
     graphs = contracts(model, precision)
     encoder, decoder, _ = graphs
-    read = {tensor.name for tensor in decoder.inputs}
-    starts, before, after = _states(model)
-    first = {tensor.axes: tensor.name for tensor in starts}
+    taken = {tensor.name for tensor in decoder.inputs}
     attentions = [("cross", model.heads, 0)] if model.heads else []
     attentions += [("alignment", 1, 1)] if model.head is not None else []
     rounding = {
@@ -137,10 +146,10 @@ def describe(model: Seq2Seq, precision: Precision, scales: Mapping[str, float]) 
         "precision": precision,
         "opset": OPSET,
         "graphs": [dataclasses.asdict(graph) for graph in graphs],
-        "memory": [tensor.name for tensor in encoder.outputs if tensor.name in read],
+        "memory": [tensor.name for tensor in encoder.outputs if tensor.name in taken],
         "state": [
-            {"input": a.name, "output": b.name, "start": first.get(a.axes, ""), "axes": a.axes}
-            for a, b in zip(before, after, strict=True)
+            {"input": read.name, "output": left.name, "start": start.name, "axes": read.axes}
+            for start, read, left in zip(*_states(model), strict=True)
         ],
         "attention": [
             {"kind": kind, "output": kind, "heads": heads, "delay": delay}
@@ -160,7 +169,7 @@ def _sizes(model: Seq2Seq) -> dict[str, int]:
         "looked": looked,
         "alignment": sizes.alignment_head,
         "state": model.state_size,
-        "entry": 2 * sizes.decoder.layers * sizes.decoder.size,
+        "entry": model.entry_size,
         "heads": model.heads,
         "vocabulary": model.decoder.embedding.num_embeddings,
     }

@@ -78,6 +78,11 @@ class Seq2Seq(nn.Module):
         return sum(self.decoder.layout)
 
     @property
+    def entry_size(self) -> int:
+        """Keys and values of one token in all layers of a Transformer decoder."""
+        return 2 * self.sizes.decoder.layers * self.sizes.decoder.size
+
+    @property
     def heads(self) -> int:
         """Heads of the cross-attention; 0 without one."""
         about = self.sizes.attention

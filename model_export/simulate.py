@@ -128,7 +128,9 @@ class RoundedLayers(nn.Module):
         mask = torch.ones(given.shape[:2], dtype=torch.bool)
         assert first is not None
         hidden, cell = first if isinstance(first, tuple) else (first, torch.zeros_like(first))
-        states, last_hidden, last_cell = self._run(self._inputs(given, 0), mask, 0, hidden[0], cell[0])
+        states, last_hidden, last_cell = self._run(
+            self._inputs(given, 0), mask, 0, hidden[0], cell[0]
+        )
         return states, self._last([last_hidden], [last_cell])
 
     def _both_ways(self, out: Tensor, lengths: Tensor) -> tuple[Tensor, Last]:
@@ -138,9 +140,7 @@ class RoundedLayers(nn.Module):
         for layer in range(self.layers.num_layers):
             inputs = self._inputs(out, layer)
             ahead, *end = self._run(inputs, mask, 2 * layer, nothing, nothing)
-            back, *start = self._run(
-                inputs.flip(1), mask.flip(1), 2 * layer + 1, nothing, nothing
-            )
+            back, *start = self._run(inputs.flip(1), mask.flip(1), 2 * layer + 1, nothing, nothing)
             out = torch.cat([ahead, back.flip(1)], dim=-1)  # (B, S, 2 H)
             hidden += [end[0], start[0]]
             cells += [end[1], start[1]]
@@ -173,9 +173,7 @@ class RoundedLayers(nn.Module):
         return torch.stack(states, 1), hidden, cell
 
 
-def _lstm(
-    given: Tensor, recurrent: Tensor, hidden: Tensor, cell: Tensor
-) -> tuple[Tensor, Tensor]:
+def _lstm(given: Tensor, recurrent: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """Gates (B, 4 H) of both products -> next state and cell (B, H)."""
     i, f, c, o = (given + recurrent).chunk(4, dim=-1)
     grown = f.sigmoid() * cell + i.sigmoid() * c.tanh()

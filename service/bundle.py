@@ -45,7 +45,10 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A tensor that each decoder step reads and writes; `start` names where it comes from."""
+    """A tensor that each decoder step reads and writes; `start` names where it comes from.
+
+    One with an axis `past` grows: a step reads all its entries and writes the next one.
+    """
 
     input: str
     output: str
@@ -126,6 +129,11 @@ class Model:
     scales: Mapping[str, Any]
     special: Special
     limits: Limits
+
+    @property
+    def growing(self) -> frozenset[str]:
+        """Names of the state tensors that have an entry more after every step."""
+        return frozenset(state.input for state in self.state if "past" in state.axes)
 
     def graph(self, role: str) -> Graph:
         """Return the graph of a role; raises `DamagedBundle` if there is none."""

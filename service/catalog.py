@@ -57,7 +57,7 @@ class Catalog:
     def warm_up(self) -> None:
         """Let every bundle translate a sentence; only then is the catalog ready."""
         for translator in self._translators:
-            asyncio.run(translator.translate(["1, 2, 3."], Options()))
+            asyncio.run(translator.translate(["1, 2, 3."], Options(attention="none")))
             log.info("bundle %s is ready", translator.manifest.name)
         self._ready = True
 

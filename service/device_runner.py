@@ -29,7 +29,7 @@ class DeviceRunner(Runner):
 
     def slots(self, capacity: int) -> AnySlots:
         """Return slots for up to `capacity` decoder rows, on the device."""
-        return DeviceSlots(capacity, self._device)
+        return DeviceSlots(capacity, self._device, self.model.growing)
 
     def step(self, tokens: Sequence[int], memory: Held, state: Held) -> Stepped:
         """Read one token a row, (B,), and say what may follow; raises `StepFailed`.

@@ -6,10 +6,11 @@ Between two steps the host and the device may each hold what the other lacks:
     a step, no row moved        the new state stays on the device and is the next step's input
     a beam reorders its rows    state comes home in its new order, and goes up; memory stays
 
-Nothing that did not change is copied.
+Nothing that did not change is copied. A growing state is the exception: the new entry comes
+home and all of it goes up at every step.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,10 @@ from service.slots import Slots
 class DeviceSlots:
     """Memory and state of up to `capacity` decoder rows of one worker; shapes as in `Slots`."""
 
-    def __init__(self, capacity: int, device: Device) -> None:
+    def __init__(self, capacity: int, device: Device, growing: Collection[str] = ()) -> None:
         self._device = device
-        self._host = Slots(capacity)
+        self._host = Slots(capacity, growing)
+        self._grows = bool(growing)
         self._memory: Mapping[str, Tensor] | None = None  # None: the host's has to go up
         self._state: Mapping[str, Tensor] | None = None  # the same
         self._ahead = False  # the state on the device is newer than the host's
@@ -53,7 +55,7 @@ class DeviceSlots:
     def scatter(self, state: Mapping[str, Tensor], parents: NDArray[np.int64] | None) -> None:
         """Take the state after a step; row r goes on from row `parents[r]`, None: from itself."""
         self._state, self._ahead = state, True
-        if parents is not None:
+        if parents is not None or self._grows:
             self._bring(parents)
 
     def _come_home(self) -> None:

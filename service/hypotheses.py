@@ -23,7 +23,7 @@ class Outputs:
     """What a decoder step says of all R rows of the batch.
 
     scores (R, V) are log-probabilities; best (R,) their argmax; attention maps a kind to
-    (R, S). top_scores and top_tokens (R, K) are the K best of each row, best first and the
+    (R, S), or (R, N, S) of one with N heads. top_scores and top_tokens (R, K) are the K best of each row, best first and the
     lower token first where two are equal; without beams on board they are empty.
     """
 
@@ -37,6 +37,8 @@ class Outputs:
 @dataclass(frozen=True, slots=True)
 class Path:
     """A finished hypothesis: T tokens, their log-probabilities (T,), attentions (T, S).
+
+    An attention of several heads is (T, N, S).
 
     The tokens end with `</s>` unless the hypothesis was cut at its length limit.
     """
@@ -114,7 +116,7 @@ class Trail:
         step = len(self.steps) - 1
         length = self.source.length
         rows = {
-            kind: self.steps[-1][kind][node.row, :length].copy()
+            kind: self.steps[-1][kind][node.row, ..., :length].copy()
             for kind, delay in self.source.delays.items()
             if delay <= step
         }
@@ -123,9 +125,10 @@ class Trail:
     def _matrix(self, kind: str, rows: list[int], length: int) -> Floats:
         delay = self.source.delays[kind]
         width = self.source.length
-        matrix = np.zeros((length, width), np.float32)
+        heads = self.steps[0][kind].shape[1:-1]
+        matrix = np.zeros((length, *heads, width), np.float32)
         read = min(length, len(rows) - delay)
         for index in range(read):
-            matrix[index] = self.steps[index + delay][kind][rows[index + delay], :width]
-        matrix[read:, -1] = 1.0  # `</s>` is about the source's `</s>`, by definition
+            matrix[index] = self.steps[index + delay][kind][rows[index + delay], ..., :width]
+        matrix[read:, ..., -1] = 1.0  # `</s>` is about the source's `</s>`, by definition
         return matrix

@@ -74,7 +74,7 @@ class Runner:
 
     def slots(self, capacity: int) -> AnySlots:
         """Return slots for up to `capacity` decoder rows; they hold what `step` takes."""
-        return Slots(capacity)
+        return Slots(capacity, self.model.growing)
 
     def width(self, length: int) -> int:
         """Return the padded width of a source of `length` tokens, `</s>` included."""

@@ -4,13 +4,20 @@ Rows 0 to n-1 are in use, so a step reads plain leading slices and nothing is ga
 row that becomes free is taken by the next sentence, or filled with the last row. Memory
 tensors (R, W, ...) are written once, when a sentence joins; only the state tensors
 (R, ...) change from step to step. W is the width of the widest sentence on board.
+
+A *growing* state tensor (R, P, ...) is all entries (R, ...) that a row's steps gave so far,
+with room for one more: an entry is written in place, and nothing else moves. P is a
+multiple of `ROOM`; what lies behind a row's own entries is not for reading.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+ROOM = 16
+"""By how many entries a growing state is made longer at once."""
 
 Array = NDArray[np.generic]
 Held = Mapping[str, Any]
@@ -43,12 +50,14 @@ class AnySlots(Protocol):
 class Slots:
     """Memory and state of up to `capacity` decoder rows of one worker."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, growing: Collection[str] = ()) -> None:
         self.capacity = capacity
         self.used = 0
+        self._growing = growing
         self._memory: dict[str, Array] = {}
         self._state: dict[str, Array] = {}
         self._widths = np.zeros(capacity, np.int64)
+        self._steps = np.zeros(capacity, np.int64)
 
     @property
     def width(self) -> int:
@@ -65,6 +74,7 @@ class Slots:
         width = len(next(iter(memory.values())))
         assert max(rows) < self.capacity
         self._widths[rows] = width
+        self._steps[rows] = 0
         self.used = max(self.used, max(rows) + 1)
         self._fit(width, memory, state)
         for row in rows:
@@ -72,7 +82,8 @@ class Slots:
                 self._memory[name][row, :width] = array
                 self._memory[name][row, width:] = 0
             for name, array in state.items():
-                self._state[name][row] = array
+                if name not in self._growing:
+                    self._state[name][row] = array
 
     def move(self, moves: Sequence[tuple[int, int]], used: int) -> None:
         """Carry out the moves (from, to) that close gaps, and use the first `used` rows."""
@@ -81,6 +92,7 @@ class Slots:
             for array in self._memory.values():
                 array[place, :width] = array[origin, :width]
                 array[place, width:] = 0
+            self._steps[place] = self._steps[origin]
             for array in self._state.values():
                 array[place] = array[origin]
         self._widths[used:] = 0
@@ -89,12 +101,39 @@ class Slots:
     def gather(self) -> tuple[dict[str, Array], dict[str, Array]]:
         """Return memory (n, W, ...) and state (n, ...) of the rows in use, without a copy."""
         memory = {name: array[: self.used] for name, array in self._memory.items()}
+        if self._growing:
+            self._make_room()
         return memory, {name: array[: self.used] for name, array in self._state.items()}
 
     def scatter(self, state: Mapping[str, Array], parents: NDArray[np.int64] | None) -> None:
-        """Take the state after a step; row r goes on from row `parents[r]`, None: from itself."""
+        """Take the state after a step; row r goes on from row `parents[r]`, None: from itself.
+
+        Of a growing tensor it is the new entry (n, ...).
+        """
+        rows = np.arange(self.used)
         for name, array in state.items():
-            self._state[name][: self.used] = array if parents is None else array[parents]
+            held = self._state[name]
+            if name in self._growing:
+                held[rows, self._steps[: self.used]] = array
+                if parents is not None:
+                    held[: self.used] = held[parents]
+            else:
+                held[: self.used] = array if parents is None else array[parents]
+        if parents is not None:
+            self._steps[: self.used] = self._steps[parents]
+        self._steps[: self.used] += 1
+
+    def _make_room(self) -> None:
+        """Let growing tensors hold one entry more than the longest row, and not far more."""
+        needed = int(self._steps[: self.used].max(initial=0)) + 1
+        room = -(-needed // ROOM) * ROOM
+        for name in self._growing:
+            held = self._state[name]
+            if not room <= held.shape[1] <= 2 * room:
+                longer = np.zeros((self.capacity, room, *held.shape[2:]), held.dtype)
+                kept = min(room, held.shape[1])
+                longer[: self.used, :kept] = held[: self.used, :kept]
+                self._state[name] = longer
 
     def _fit(self, width: int, memory: Mapping[str, Array], state: Mapping[str, Array]) -> None:
         """Make the arrays as wide as the widest row, if they are too narrow or far too wide."""

@@ -198,5 +198,3 @@ def masked_softmax(result: str, scores: str, mask: str) -> str:
         {scores}_real = Where ({mask}, {scores}, masked)
         {scores}_shares = Softmax <axis = -1> ({scores}_real)
         {result} = Where ({mask}, {scores}_shares, zero)"""
-
-

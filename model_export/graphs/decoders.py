@@ -7,7 +7,6 @@ second layer, N heads, H a head, K keys and values of all layers.
 import numpy as np
 import torch
 
-from model_export.attention import MASKED
 from model_export.decoders import RecurrentDecoder, TransformerDecoder
 from model_export.encoders import positions
 from model_export.graphs import attention, recurrence
@@ -49,7 +48,7 @@ def _recurrent(graph: AnyGraph, decoder: RecurrentDecoder) -> str:
     known = "below"
     if decoder.top is not None:
         w_input, w_state, b_input, b_state = decoder.top.all_weights[0]
-        graph.product("new_upper_input", "below", w_input, b_input)
+        graph.product("new_upper_input", "below", w_input, b_input, "decoder.top")
         graph.product("new_upper_recurrent", "upper", w_state, b_state)
         recurrence.step(graph, decoder.top, "new_upper", "upper", "upper_cell")
         graph.say("known = Concat <axis = 1> (below, new_upper)                   # (B, M + D + U)")
@@ -80,7 +79,7 @@ def _lower(graph: AnyGraph, decoder: RecurrentDecoder) -> None:
     graph.lookup(read, "token", w_input[:, :width], b_input)
     if others:
         graph.say(f"also_read = Concat <axis = 1> ({', '.join(others)})")
-        graph.product("also_input", "also_read", w_input[:, width:])
+        graph.product("also_input", "also_read", w_input[:, width:], name="decoder.lower")
         graph.say("new_lower_input = Add (token_input, also_input)")
     graph.product("new_lower_recurrent", "lower", w_state, b_state)
     recurrence.step(graph, decoder.lower, "new_lower", "lower", "lower_cell")
@@ -157,7 +156,12 @@ def _layer(
     graph.norm(f"{name}_asking", f"{name}_first", f"{path}.cross_norm")
     cross = decoder.layers[number].get_submodule("cross")
     attention.attend_in_heads(
-        graph, f"{path}.cross", cross, f"{name}_asking", f"looked_{number}", f"{name}_context",
+        graph,
+        f"{path}.cross",
+        cross,
+        f"{name}_asking",
+        f"looked_{number}",
+        f"{name}_context",
         f"cross_{number}",
     )
     graph.say(f"{name}_second = Add ({name}_first, {name}_context)")

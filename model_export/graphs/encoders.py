@@ -111,7 +111,12 @@ def _start(graph: AnyGraph, model: Seq2Seq) -> None:
     """Say the first state of a recurrent decoder, or the first position of a Transformer's."""
     starts = model.decoder.starts
     if not starts:
-        graph.say("start_position = Sub (lengths, lengths)                        # (B,) of zeros")
+        graph.constant("no_entries", [0, model.entry_size])
+        graph.say("""
+            start_position = Sub (lengths, lengths)                       # (B,) of zeros
+            sentences = Shape (lengths)
+            empty_shape = Concat <axis = 0> (sentences, no_entries)
+            start_past = Expand (zero, empty_shape)                       # (B, 0, K)""")
         return
     graph.linear("bridge", "summary", "bridge")
     rest = model.state_size - starts

@@ -67,7 +67,9 @@ def _onnx_order(gates: Tensor, lstm: bool) -> Tensor:
 
 def _encode_int8(graph: Int8, layers: Layers) -> None:
     size = layers.hidden_size
-    graph.constant("gate_sizes", [3 * size, size] if isinstance(layers, nn.LSTM) else [2 * size, size])
+    graph.constant(
+        "gate_sizes", [3 * size, size] if isinstance(layers, nn.LSTM) else [2 * size, size]
+    )
     graph.constant("size", [size])
     graph.constant("one", [1])
     graph.say("""

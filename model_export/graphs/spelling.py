@@ -29,6 +29,7 @@ class Graph:
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
+        self.scales: Mapping[str, float] = {}
         self.opsets = {"": OPSET}
         self.lines: list[str] = []
         self.constants: dict[str, Array] = {}
@@ -94,7 +95,7 @@ class Float32(Graph):
         self.product(result, left, layer.weight, layer.bias)
 
     def product(
-        self, result: str, left: str, weight: Tensor, bias: Tensor | None = None, scale: float = 0.0
+        self, result: str, left: str, weight: Tensor, bias: Tensor | None = None, name: str = ""
     ) -> None:
         """result (..., N) = left (..., K) · weight.T + bias, for weight (N, K)."""
         self.constant(f"{result}_weight", array(weight.T))
@@ -121,7 +122,7 @@ class Int8(Graph):
 
     def __init__(self, network: nn.Module, scales: Mapping[str, float]) -> None:
         super().__init__(network)
-        self.scales = scales
+        self.scales = scales  # of what layers read, by their path
         self.opsets[MICROSOFT] = MICROSOFT_OPSET
         self.rounded: dict[tuple[str, float], str] = {}
         self.constant("scale", np.float32(quantize.ACTIVATION_SCALE))
@@ -154,21 +155,19 @@ class Int8(Graph):
     def linear(self, result: str, left: str, name: str) -> None:
         """result (..., N) = the linear layer `name` of left (..., K)."""
         layer = self.layer(name)
-        self.product(result, left, layer.weight, layer.bias, quantize.scale_of(name, self.scales))
+        self.product(result, left, layer.weight, layer.bias, name)
 
     def product(
-        self,
-        result: str,
-        left: str,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        scale: float = quantize.ACTIVATION_SCALE,
+        self, result: str, left: str, weight: Tensor, bias: Tensor | None = None, name: str = ""
     ) -> None:
-        """result (..., N) = left (..., K) · weight.T + bias, for weight (N, K)."""
+        """result (..., N) = left (..., K) · weight.T + bias, for weight (N, K).
+
+        `name` is the path of the layer whose scale `left` has.
+        """
         self.weight(result, quantize.quantize_product(weight))
         if bias is not None:
             self.constant(f"{result}_bias", array(bias))
-        rounded = self.round(left, scale)
+        rounded = self.round(left, quantize.scale_of(name, self.scales))
         self.say(integer_product(result, rounded, result, biased=bias is not None))
 
     def weight(self, name: str, columns: quantize.Quantized) -> None:
@@ -176,7 +175,7 @@ class Int8(Graph):
         self.constant(f"{name}_weight", columns.values.T)
         self.constant(f"{name}_scale", columns.scales)
 
-    def round(self, values: str, scale: float = quantize.ACTIVATION_SCALE) -> tuple[str, str]:
+    def round(self, values: str, scale: float) -> tuple[str, str]:
         """Round an activation for products, once for all; return the names of it and its scale."""
         known = quantize.ACTIVATION_SCALE
         name = "scale" if scale == known else f"scale_{np.float32(scale).tobytes().hex()}"
@@ -196,9 +195,7 @@ class Int8(Graph):
         self.say(integer_product(result, rounded, "embedding", biased=True))
 
 
-def integer_product(
-    result: str, left: tuple[str, str], weight: str, biased: bool = False
-) -> str:
+def integer_product(result: str, left: tuple[str, str], weight: str, biased: bool = False) -> str:
     """Spell (left - zero point) · weight, times both scales, plus bias.
 
     `left` names the uint8 and their scale; the constants of `weight` are {weight}_weight,
