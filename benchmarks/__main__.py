@@ -44,6 +44,12 @@ def traffic(quick: Quick = False) -> None:
     run("traffic", quick)
 
 
+@app.command()
+def record(quick: Quick = False) -> None:
+    """BLEU against speed: our bundle, and a Transformer of its size, trained alike."""
+    run("record", quick)
+
+
 @app.command(name="all")
 def everything(quick: Quick = False) -> None:
     """Every benchmark, one after another; those that lack a library are passed over."""

@@ -1,4 +1,4 @@
-"""CTranslate2 on a Transformer no larger than ours, random weights: sole importer of it."""
+"""CTranslate2 on a Transformer no larger than ours, with random weights."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,12 +1,12 @@
 """What the same model does without HTTP, in this process: the measure of what HTTP costs."""
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
 from benchmarks import ours
+from model_export.wait import wait
 from service.segmentation import segment
 from service.tokenizer import Tokenizer
 from service.translator import Options, Translator
@@ -46,7 +46,7 @@ class Offline:
         return len(self._texts) / (time.perf_counter() - start)
 
     def _translate(self) -> None:
-        asyncio.run(self._translator.translate(self._texts, Options()))
+        wait(self._translator.translate(self._texts, Options()))
 
     def _decode(self) -> None:
         self._engine.greedy(self._sources)

@@ -10,6 +10,7 @@ from types import TracebackType
 from benchmarks import fixed, graphs
 from service import cores
 from service.admission import Job
+from service.beam import Beam
 from service.bundle import Bundle, Model, open_bundle
 from service.catalog import EMBEDDED
 from service.engine import Capacity, Engine
@@ -79,19 +80,19 @@ class Ours:
 
     def greedy(self, sources: Sequence[Sequence[int]]) -> list[Hypothesis]:
         """Decode greedily until `</s>`, or as long as the service would."""
+        return self.search(sources, beam=1)
+
+    def search(self, sources: Sequence[Sequence[int]], beam: int) -> list[Hypothesis]:
+        """Return the best hypothesis of every source, by greedy search or with a beam."""
+        jobs = [Job(source, self._search(len(source), beam)) for source in sources]
+        return [paths[0] for paths in self._decode(jobs)]
+
+    def _search(self, length: int, beam: int) -> Greedy | Beam:
         special, most = self.model.special, self.model.limits.target_tokens
         delays = {attention.kind: attention.delay for attention in self.model.attention}
-        jobs = [
-            Job(
-                source,
-                Greedy(
-                    Source(len(source), special.eos, special.bos, delays),
-                    limit(len(source), most),
-                ),
-            )
-            for source in sources
-        ]
-        return [paths[0] for paths in self._decode(jobs)]
+        about = Source(length, special.eos, special.bos, delays)
+        longest = limit(length, most)
+        return Greedy(about, longest) if beam == 1 else Beam(about, longest, beam, 1)
 
     def _decode(self, jobs: Sequence[Job]) -> list[list[Hypothesis]]:
         # Not `asyncio.Runner`, which spells out the whole answer when it lets go of Ctrl-C.

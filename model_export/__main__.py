@@ -10,13 +10,17 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from model_export import calibration, config, corpus, distil, draft, labels, pictures
+from model_export import compare as comparing
+from model_export import config, corpus, distil, draft, labels, pictures
 from model_export import evaluate as evaluating
-from model_export import export as exporting
+from model_export import explain as explaining
 from model_export import seal as sealing
 from model_export import train as training
 from model_export import verify as verifying
+from model_export.export import Precision
 from model_export.run import Run, load_ragged, save_ragged
 from model_export.subwords import train_subwords
 from service.bundle import open_bundle
@@ -30,7 +34,7 @@ Data = Annotated[Path, typer.Option(envvar="INTERLINEA_DATA", help="Folder of th
 Runs = Annotated[Path, typer.Option(envvar="INTERLINEA_RUNS", help="Folder of the runs")]
 DATA, RUNS = Path("data"), Path("runs")
 BUNDLES = Path(__file__).parents[1] / "service" / "bundles"
-PRECISIONS: tuple[exporting.Precision, ...] = ("int8", "fp32")
+PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
 MENDABLE = (
     config.RecipeError,
     labels.AlignerError,
@@ -101,11 +105,7 @@ def export(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
     """Write the ONNX graphs in both precisions."""
     run = open_run(recipe, data, runs)
     model = training.load_model(run)
-    scales = calibration.calibrate(run, model)
-    for precision in PRECISIONS:
-        folder = draft.folder(run, precision)
-        exporting.export(model, folder, precision, scales)
-        draft.write_model(run, precision, exporting.describe(model, precision, scales))
+    for precision, folder in draft.write(run, model, PRECISIONS).items():
         size = sum(path.stat().st_size for path in folder.iterdir())
         typer.echo(f"{precision}: {folder}, {size / 1e6:.1f} MB")
 
@@ -172,6 +172,38 @@ def seal(
     manifest = sealing.seal(run, parameters, out / run.recipe.bundle.name)
     size = sum(file.bytes for file in manifest.files)
     typer.echo(f"sealed {manifest.name} {manifest.version}: {size / 1e6:.1f} MB")
+
+
+@app.command()
+def compare(
+    recipe: RecipePath,
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    only: Annotated[list[str] | None, typer.Option(help="A mechanism; all if left out")] = None,
+) -> None:
+    """Train every attention and network on one small sample, and print one table of them.
+
+    The recipe's subwords and labels must have been made. What was measured before is kept.
+    """
+    run = open_run(recipe, data, runs)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rows = comparing.compare(run, only or (), device, typer.echo)
+    header, *body = comparing.table(rows)
+    shown = Table(*header)
+    for line in body:
+        shown.add_row(*line)
+    Console().print(shown)
+    for picture in comparing.draw(run, rows):
+        typer.echo(str(picture))
+
+
+@app.command()
+def explain(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run whose recipe has `watched`")],
+) -> None:
+    """Draw how attention formed while a run trained: pictures, and a page that moves."""
+    for path in explaining.explain(folder):
+        typer.echo(str(path))
 
 
 @app.command()

@@ -13,26 +13,26 @@ from torch import Tensor, nn
 
 from model_export.decode import pad_sources
 from model_export.model import Seq2Seq
-from model_export.quantize import LIMIT, LOGITS
+from model_export.quantize import LIMIT, LOGITS, is_rounded
 from model_export.run import Run
-from model_export.subwords import BOS, PAD
+from model_export.subwords import BOS
 
 SENTENCES = 200
-AT_ONCE = 20
 Scales = dict[str, float]
 
 
 @torch.inference_mode()
 def calibrate(run: Run, model: Seq2Seq) -> Scales:
-    """Return scales by the path of the layer that reads, from dev pairs with their target given."""
+    """Return scales by the path of the layer that reads, from dev pairs with their target given.
+
+    They are read one by one, for padding does not count.
+    """
     source, target = run.tokenizers()
     pairs = run.dev_pairs()[:: max(1, len(run.dev_pairs()) // SENTENCES)]
     with watched(model) as largest:
-        for start in range(0, len(pairs), AT_ONCE):
-            some = pairs[start : start + AT_ONCE]
-            padded, lengths = pad_sources([source.encode(pair.source).ids for pair in some])
-            targets = [torch.tensor([BOS, *target.encode(pair.target).ids]) for pair in some]
-            given = nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=PAD)
+        for pair in pairs:
+            padded, lengths = pad_sources([source.encode(pair.source).ids])
+            given = torch.tensor([[BOS, *target.encode(pair.target).ids]])
             model.decoder.logits(model(padded, lengths, given).features)
     return scales(largest)
 
@@ -44,11 +44,11 @@ def scales(largest: Scales) -> Scales:
 
 @contextmanager
 def watched(model: Seq2Seq) -> Iterator[Scales]:
-    """Yield the largest absolute number that each layer reads, by its path, as it is used."""
+    """Yield the largest absolute number that each product rounds, by the path of its layer."""
     largest: Scales = {}
     hooks = []
     for name, layer in model.named_modules():
-        if isinstance(layer, nn.Linear | nn.LSTM | nn.GRU | nn.Identity):
+        if isinstance(layer, nn.Linear | nn.LSTM | nn.GRU | nn.Identity) and is_rounded(name):
             skipped = model.sizes.decoder.embedding if name == "decoder.lower" else 0
             known = LOGITS if name == "decoder.rounding" else name
             hooks.append(layer.register_forward_pre_hook(_watch(known, skipped, largest)))

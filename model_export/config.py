@@ -15,6 +15,8 @@ from pathlib import Path
 
 RECURRENT = frozenset({"lstm", "gru"})
 ATTENTIONS = frozenset({"additive", "dot", "general", "concat", "local-p", "multi-head", "none"})
+WIDEST_HEAD = 128
+"""Of a Transformer encoder: ONNX Runtime cuts longer sums in pieces, by the width of a batch."""
 
 
 class RecipeError(Exception):
@@ -171,7 +173,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """The schedule; counts are optimizer steps, batch sizes padded tokens."""
+    """The schedule; counts are optimizer steps, batch sizes padded tokens.
+
+    `watched` are pairs, `source ||| target`, whose attention `explain` shows as it forms.
+    """
 
     batch_tokens: int
     steps: int
@@ -189,6 +194,7 @@ class Training:
     patience: int
     checkpoint_minutes: float
     seed: int
+    watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +270,9 @@ def check(model: Model) -> None:
     ):
         if kind not in known:
             raise RecipeError(f"model.{part}.kind must be one of {', '.join(sorted(known))}")
+    for part, layers in (("encoder", encoder.layers), ("decoder", decoder.layers)):
+        if layers < 1:
+            raise RecipeError(f"model.{part}.layers must be at least 1")
     if encoder.kind in RECURRENT and encoder.size % 2:
         raise RecipeError("model.encoder.size must be even: half of it is a direction")
     if attention.kind == "dot" and encoder.size != decoder.size:
@@ -287,8 +296,12 @@ def _check_transformers(model: Model) -> None:
     for name, part in (("encoder", encoder), ("decoder", decoder)):
         if part.kind == "transformer":
             _check_heads(name, part.size, part.heads)
+            if part.size % 2:
+                raise RecipeError(f"model.{name}.size must be even: half of a place is sines")
             if part.inner < 1:
                 raise RecipeError(f"a Transformer needs model.{name}.inner")
+    if encoder.kind == "transformer" and encoder.size > WIDEST_HEAD * encoder.heads:
+        raise RecipeError(f"a head of model.encoder may be at most {WIDEST_HEAD} wide")
 
 
 def _check_heads(part: str, size: int, heads: int) -> None:

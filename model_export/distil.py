@@ -7,7 +7,6 @@ while on the training pairs and on these (`refine`), so that greedy search finds
 what the beam had found.
 """
 
-import asyncio
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,9 @@ import sacrebleu
 
 from model_export import corpus, draft
 from model_export.corpus import Encoded, Ragged
-from model_export.evaluate import CAPACITY, UNTUNED
+from model_export.evaluate import CAPACITY
 from model_export.run import Run, load_corpus, load_ragged, save_corpus, save_ragged
+from model_export.wait import wait
 from service.admission import Job
 from service.beam import Beam
 from service.bundle import Model
@@ -40,7 +40,7 @@ def distil(run: Run, report: Report) -> int:
     Sources and targets are written to `distilled.npz` as ids, without special tokens.
     """
     taught = list(_texts(run))
-    bundle = draft.open_draft(run, "int8", UNTUNED)
+    bundle = draft.open_draft(run, "int8")
     runner = Runner(bundle.path, bundle.manifest.model)
     engine = Engine(runner, CAPACITY)
     _, tokenizer = run.tokenizers()
@@ -48,7 +48,7 @@ def distil(run: Run, report: Report) -> int:
     for start in range(0, len(taught), AT_ONCE):
         some = taught[start : start + AT_ONCE]
         jobs = [_job(run, bundle.manifest.model, source) for source, _ in some]
-        answers = asyncio.run(engine.run(jobs, PATIENCE))
+        answers = wait(engine.run(jobs, PATIENCE))
         for (source, reference), paths in zip(some, answers, strict=True):
             ended = [path.tokens[:-1] for path in paths if path.finished]
             if ended:

@@ -5,13 +5,13 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from model_export import config
-from model_export.export import SOURCE_MULTIPLE
+from model_export import calibration, config, export
+from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.subwords import BOS, EOS, PAD
 from service.bundle import (
@@ -27,7 +27,7 @@ from service.bundle import (
 )
 
 GRAPHS = "graphs.json"
-LIMITS = Limits(source_tokens=400, target_tokens=800, source_multiple=SOURCE_MULTIPLE)
+LIMITS = Limits(source_tokens=400, target_tokens=800, source_multiple=export.SOURCE_MULTIPLE)
 
 
 class DraftError(Exception):
@@ -37,6 +37,18 @@ class DraftError(Exception):
 def folder(run: Run, precision: str) -> Path:
     """Return the folder that holds the graphs of one precision."""
     return run.path(precision)
+
+
+def write(
+    run: Run, model: Seq2Seq, precisions: Sequence[export.Precision]
+) -> dict[export.Precision, Path]:
+    """Export a model in some precisions, complete but unsealed; return the folders."""
+    scales = calibration.calibrate(run, model)
+    folders = {precision: folder(run, precision) for precision in precisions}
+    for precision, place in folders.items():
+        export.export(model, place, precision, scales)
+        write_model(run, precision, export.describe(model, precision, scales))
+    return folders
 
 
 def write_model(run: Run, precision: str, described: Mapping[str, Any]) -> None:
@@ -49,8 +61,11 @@ def write_model(run: Run, precision: str, described: Mapping[str, Any]) -> None:
     shutil.copyfile(run.target_model, place / "target.model")
 
 
-def open_draft(run: Run, precision: str, link_rule: LinkRule) -> Bundle:
-    """Return an exported folder as a bundle that was not sealed yet."""
+def open_draft(run: Run, precision: str, link_rule: LinkRule | None = None) -> Bundle:
+    """Return an exported folder as a bundle that was not sealed yet.
+
+    Without a link rule it links every word to its best source, by the first attention.
+    """
     place = folder(run, precision)
     path = place / GRAPHS
     if not path.is_file():
@@ -68,7 +83,7 @@ def open_draft(run: Run, precision: str, link_rule: LinkRule) -> Bundle:
         parameters=0,
         sizes=asdict(run.recipe.model),
         model=model,
-        link_rule=link_rule,
+        link_rule=link_rule or _untuned(model),
         data=(),
         metrics=(),
         verification={},
@@ -80,7 +95,7 @@ def open_draft(run: Run, precision: str, link_rule: LinkRule) -> Bundle:
 
 def checksums(run: Run, precision: str) -> dict[str, str]:
     """Return the SHA-256 of every file that a draft is made of, to tell what was measured."""
-    bundle = open_draft(run, precision, LinkRule("cross", "best-source", 0.0))
+    bundle = open_draft(run, precision)
     names = [graph.file for graph in bundle.manifest.model.graphs]
     names += [bundle.manifest.source.tokenizer, bundle.manifest.target.tokenizer]
     return {name: describe_file(bundle.folder, name).sha256 for name in names}
@@ -101,6 +116,11 @@ def architecture(sizes: config.Model) -> str:
 
 
 NAMES = {"lstm": "LSTM", "gru": "GRU", "transformer": "Transformer"}
+
+
+def _untuned(model: Model) -> LinkRule:
+    kinds = [attention.kind for attention in model.attention]
+    return LinkRule(kinds[0], "best-source", 0.0) if kinds else LinkRule("none", "none", 0.0)
 
 
 def _language(side: config.Language, tokenizer: str) -> Language:

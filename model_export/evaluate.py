@@ -4,7 +4,6 @@ BLEU and chrF are sacreBLEU's, with their signatures (Post 2018). Alignment is f
 against gold; thresholds are chosen on the tuning set alone, the other sets only report.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,13 +15,13 @@ import sacrebleu
 from model_export import corpus, draft, gold
 from model_export.gold import AlignmentScore, Gold
 from model_export.run import Run
+from model_export.wait import wait
 from service import alignment
 from service.bundle import LinkRule
 from service.engine import Capacity
 from service.translator import Options, Pair, Translator
 
 CAPACITY = Capacity(workers=2, slots=64, batch_tokens=2048, queue=1_000_000)
-UNTUNED = LinkRule("cross", "best-source", 0.0)
 THRESHOLDS = tuple(round(0.02 * step, 2) for step in range(1, 46))
 Metric = dict[str, object]
 Report = Callable[[Metric], None]
@@ -40,7 +39,7 @@ def translation_scores(
     translator: Translator, sources: Sequence[str], references: Sequence[str], options: Options
 ) -> Metric:
     """Translate `sources` as served and return BLEU and chrF with their signatures."""
-    made = asyncio.run(translator.translate(sources, options))
+    made = wait(translator.translate(sources, options))
     texts = [translation.text for translation in made]
     tokenizer = "zh" if translator.manifest.target.code.startswith("zh") else "13a"
     bleu = sacrebleu.BLEU(tokenize=tokenizer)
@@ -62,7 +61,7 @@ def attend(translator: Translator, rows: Sequence[Gold]) -> list[Attended]:
     found: list[dict[str, alignment.Floats]] = [{} for _ in rows]
     for kind in kinds:
         options = Options(attention=_kind(kind), unit="word")
-        for row, made in enumerate(asyncio.run(translator.align(pairs, options))):
+        for row, made in enumerate(wait(translator.align(pairs, options))):
             assert made.attention is not None
             found[row][kind] = made.attention
     return [Attended(row, words) for row, words in zip(rows, found, strict=True)]
@@ -80,39 +79,49 @@ def tune(rows: Sequence[Attended], attention: str, rules: Sequence[str]) -> Link
 
 
 def evaluate(run: Run, report: Report) -> tuple[LinkRule, list[Metric]]:
-    """Measure both precisions; return the link rule chosen and every metric."""
+    """Measure both precisions; return the link rule chosen and every metric.
+
+    The rule is chosen with int8, which is what is served; fp32 is measured by the same.
+    """
     metrics: list[Metric] = []
 
     def note(metric: Metric) -> None:
         metrics.append(metric)
         report(metric)
 
+    shipped: LinkRule | None = None
     for precision, beams in (("int8", (1, 4)), ("fp32", (1,))):
-        translator = Translator(draft.open_draft(run, precision, UNTUNED), CAPACITY)
+        translator = Translator(draft.open_draft(run, precision), CAPACITY)
         for name in run.recipe.evaluation.translation:
             pairs = list(corpus.read_pairs(run.data, [name]))
             for beam in beams:
                 scores = _translate(translator, pairs, beam)
                 note({"set": _name(name), "precision": precision, **scores})
-        rule = _evaluate_alignment(run, translator, precision, note)
+        if translator.manifest.model.attention:
+            shipped = _evaluate_alignment(run, translator, precision, shipped, note)
+        rule = shipped or translator.manifest.link_rule
         translator.close(0.0)
-        if precision == "int8":
-            shipped = rule
-    return shipped, metrics
+    return rule, metrics
 
 
 def _translate(translator: Translator, pairs: Sequence[corpus.Pair], beam: int) -> Metric:
     sources, references = [p.source for p in pairs], [p.target for p in pairs]
-    return translation_scores(translator, sources, references, Options(beam_size=beam))
+    options = Options(attention="none", beam_size=beam)
+    return translation_scores(translator, sources, references, options)
 
 
-def _evaluate_alignment(run: Run, translator: Translator, precision: str, note: Report) -> LinkRule:
-    """Report AER of every attention on every set, directed and by the shipped rule."""
+def _evaluate_alignment(
+    run: Run, translator: Translator, precision: str, known: LinkRule | None, note: Report
+) -> LinkRule:
+    """Report AER of every attention on every set, directed and by the shipped rule.
+
+    The rule to ship is `known`, or else the best on the tuning set.
+    """
     options = run.recipe.evaluation
     sets = {n: attend(translator, gold.read_gold(run.data / n)) for n in options.alignment}
     tuning = sets[options.tuning]
     kinds = list(tuning[0].words)
-    shipped = tune(tuning, kinds[-1], ("mutual-best", "strong-share"))
+    shipped = known or tune(tuning, kinds[-1], ("mutual-best", "strong-share"))
     directed = [tune(tuning, kind, ("best-source",)) for kind in kinds]
     others = [LinkRule(kind, shipped.rule, shipped.threshold) for kind in kinds[:-1]]
     for name, rows in sets.items():

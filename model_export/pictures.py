@@ -1,6 +1,5 @@
 """Pictures of a run: the learning curve, and both attentions of a few dev sentences."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from model_export.decode import greedy, pad_sources
 from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.subwords import BOS, EOS
+from model_export.wait import wait
 from service.hypotheses import Floats
 from service.tokenizer import Encoded, Tokenizer
 from service.translation import Hypothesis
@@ -41,7 +41,7 @@ def draw_curve(run: Run) -> Path:
         right.plot([row["step"] for row in dev], [row[name] for row in dev], "o-", label=name)
     right.set(xlabel="step", ylabel="dev score")
     right.legend()
-    return _save(figure, run.path("curve.png"))
+    return save(figure, run.path("curve.png"))
 
 
 def draw_attentions(run: Run, model: Seq2Seq) -> Path:
@@ -62,7 +62,7 @@ def draw_attentions(run: Run, model: Seq2Seq) -> Path:
                 draw_matrix(place, attended[title], columns, rows, title)
             else:
                 place.set_axis_off()
-    return _save(figure, run.path("attention.png"))
+    return save(figure, run.path("attention.png"))
 
 
 def draw_translation(translator: Translator, text: str, path: Path) -> Path:
@@ -70,7 +70,7 @@ def draw_translation(translator: Translator, text: str, path: Path) -> Path:
     made: list[Hypothesis] = []
     for kind in ("cross", "alignment"):
         options = Options(attention=kind, split_sentences=False)
-        (translation,) = asyncio.run(translator.translate([text], options))
+        (translation,) = wait(translator.translate([text], options))
         (sentence,) = translation.sentences
         made.append(sentence.best)
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
@@ -79,7 +79,7 @@ def draw_translation(translator: Translator, text: str, path: Path) -> Path:
     for place, best, title in zip(axes, made, TITLES, strict=True):
         assert best.attention is not None
         draw_matrix(place, best.attention, columns, rows, title)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def draw_matrix(
@@ -111,7 +111,8 @@ def _pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
     return [span.of(decoded.text) for span in decoded.spans]
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path) -> Path:
+    """Write a picture; return its path."""
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return path

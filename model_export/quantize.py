@@ -29,6 +29,12 @@ LIMIT = 127
 LOGITS = "decoder.logits"
 """What stands for the output projection among the names of layers."""
 
+FLOAT = (".score", ".place")
+"""How the paths of products of one output end, which stay in float32."""
+
+TOKENS = ("head.key_token", "head.query_token", "encoder.enter", "decoder.enter")
+"""Products of embedded tokens, which become tables."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
@@ -67,6 +73,11 @@ def quantize_activation(values: Tensor, scale: float = ACTIVATION_SCALE) -> Tens
 def fake_quantize(values: Tensor, scale: float = ACTIVATION_SCALE) -> Tensor:
     """Return activations as the integer products see them, any shape."""
     return (quantize_activation(values, scale).to(values.dtype) - ZERO_POINT) * scale
+
+
+def is_rounded(name: str) -> bool:
+    """Tell whether a product rounds what the linear layer at path `name` reads."""
+    return name not in TOKENS and not name.endswith(FLOAT)
 
 
 def scale_of(name: str, scales: Mapping[str, float]) -> float:

@@ -18,19 +18,15 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from model_export.model import Seq2Seq
 from model_export.quantize import (
+    FLOAT,
     LOGITS,
+    TOKENS,
     Quantized,
     fake_quantize,
     quantize_product,
     quantize_table,
     scale_of,
 )
-
-FLOAT = (".score", ".place")
-"""Products of one output, which stay in float32."""
-
-TOKENS = ("head.key_token", "head.query_token", "encoder.enter", "decoder.enter")
-"""Products of embedded tokens, which become tables."""
 
 Last = Tensor | tuple[Tensor, Tensor]
 

@@ -24,6 +24,7 @@ from model_export.progress import Progress
 from model_export.run import Run, load_corpus
 from model_export.subwords import BOS, EOS, PAD, Splitter
 from model_export.variety import Varied
+from model_export.watch import Watch
 from service.tokenizer import Tokenizer
 
 LOG_EVERY = 50
@@ -96,6 +97,7 @@ class Trainer:
         self.target_tokenizer: Tokenizer
         splitters = Splitter(run.source_model), Splitter(run.target_model)
         self.varied = Varied(*splitters, run.recipe.variety)
+        self.watch = Watch(run)
         source, self.target_tokenizer = run.tokenizers()
         dev = run.dev_pairs()[:: max(1, len(run.dev_pairs()) // self.options.dev_sentences)]
         self.dev_sources = [source.encode(pair.source).ids for pair in dev]
@@ -158,6 +160,7 @@ class Trainer:
             parts = self.losses(batch)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward([parts["total"]])
+        self.watch.look(self.model, self.at.step)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
         self.optimizer.step()
         self.at.step += 1
@@ -223,6 +226,7 @@ def train(run: Run, device: torch.device, resume: bool, start: Path | None = Non
         trainer.resume()
     else:
         run.path("log.jsonl").unlink(missing_ok=True)
+        trainer.watch.forget()
         if start:
             trainer.start_from(start)
     with Progress(trainer.options.steps, trainer.at.step) as progress:
@@ -240,4 +244,5 @@ def train(run: Run, device: torch.device, resume: bool, start: Path | None = Non
                 saved = time.monotonic()
     if trainer.at.step % trainer.options.dev_every:
         trainer.measure()
+    trainer.watch.look(trainer.model, trainer.at.step)
     trainer.save()

@@ -13,7 +13,6 @@ rates two tokens alike, within the tolerance, either may be chosen; such a sente
 up to there.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -23,11 +22,12 @@ from numpy.typing import NDArray
 
 from model_export import draft
 from model_export.decode import pad_sources
-from model_export.evaluate import CAPACITY, UNTUNED
+from model_export.evaluate import CAPACITY
 from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.simulate import simulate
 from model_export.subwords import BOS, EOS
+from model_export.wait import wait
 from service.admission import Job
 from service.engine import Engine
 from service.hypotheses import Path, Source
@@ -80,6 +80,7 @@ def reference(model: Seq2Seq, source: Sequence[int], limit: int) -> Reference:
     padded, lengths = pad_sources([source])
     memory = model.encode(padded, lengths)
     state, token = memory.first, torch.tensor([BOS])
+    in_heads = model.sizes.attention.kind == "multi-head"  # or no axis of heads is served
     tokens: list[int] = []
     scores, margins, cross, alignment = [], [], [], []
     while len(tokens) < limit and EOS not in tokens:
@@ -92,18 +93,13 @@ def reference(model: Seq2Seq, source: Sequence[int], limit: int) -> Reference:
         scores.append(float(best.values[0]))
         margins.append(float(best.values[0] - best.values[1]))
         if step.cross is not None:
-            cross.append(step.cross[0].numpy())
+            cross.append((step.cross[0] if in_heads else step.cross[0, 0]).numpy())
         if step.alignment is not None:
             alignment.append(step.alignment[0].numpy())
-    rows = {"cross": _squeeze(np.stack(cross))} if cross else {}
+    rows = {"cross": np.stack(cross)} if cross else {}
     if alignment:
         rows["alignment"] = np.stack([*alignment[1:], _end(source)])
     return Reference(tokens, np.array(scores, "f"), np.array(margins, "f"), rows)
-
-
-def _squeeze(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """rows (T, N, S) -> (T, S) where there is one head and no axis of heads is served."""
-    return rows[:, 0] if rows.shape[1] == 1 else rows
 
 
 def _end(source: Sequence[int]) -> NDArray[np.float32]:
@@ -114,7 +110,7 @@ def _end(source: Sequence[int]) -> NDArray[np.float32]:
 
 def verify(run: Run, model: Seq2Seq, precision: str) -> Agreement:
     """Compare the exported graphs of one precision with torch on dev sentences."""
-    bundle = draft.open_draft(run, precision, UNTUNED)
+    bundle = draft.open_draft(run, precision)
     about = bundle.manifest.model
     calibrated = about.scales.get("calibrated", {})
     compared = model if precision == "fp32" else simulate(model, calibrated)
@@ -130,8 +126,8 @@ def verify(run: Run, model: Seq2Seq, precision: str) -> Agreement:
         ]
 
     engine = Engine(runner, CAPACITY)
-    crowd = [paths[0] for paths in asyncio.run(engine.run(jobs()))]
-    alone = [asyncio.run(engine.run([job]))[0][0] for job in jobs()]
+    crowd = [paths[0] for paths in wait(engine.run(jobs()))]
+    alone = [wait(engine.run([job]))[0][0] for job in jobs()]
     engine.close(0.0)
     found = Agreement(precision, TOLERANCE[precision])
     for source, limit, one, many in zip(sources, limits, alone, crowd, strict=True):

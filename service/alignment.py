@@ -113,10 +113,16 @@ def best_source(words: Floats, threshold: float) -> list[Link]:
     ]
 
 
+def none(words: Floats, threshold: float) -> list[Link]:
+    """Link nothing: the rule of a model without attention."""
+    return []
+
+
 RULES: Mapping[str, Callable[[Floats, float], list[Link]]] = {
     "mutual-best": mutual_best,
     "strong-share": strong_share,
     "best-source": best_source,
+    "none": none,
 }
 
 

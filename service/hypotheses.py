@@ -23,8 +23,9 @@ class Outputs:
     """What a decoder step says of all R rows of the batch.
 
     scores (R, V) are log-probabilities; best (R,) their argmax; attention maps a kind to
-    (R, S), or (R, N, S) of one with N heads. top_scores and top_tokens (R, K) are the K best of each row, best first and the
-    lower token first where two are equal; without beams on board they are empty.
+    (R, S), or (R, N, S) of one with N heads. top_scores and top_tokens (R, K) are the K best
+    of each row, best first and the lower token first where two are equal; without beams on
+    board they are empty.
     """
 
     scores: Floats
@@ -38,9 +39,8 @@ class Outputs:
 class Path:
     """A finished hypothesis: T tokens, their log-probabilities (T,), attentions (T, S).
 
-    An attention of several heads is (T, N, S).
-
-    The tokens end with `</s>` unless the hypothesis was cut at its length limit.
+    An attention of several heads is (T, N, S). The tokens end with `</s>` unless the
+    hypothesis was cut at its length limit.
     """
 
     tokens: tuple[int, ...]
@@ -56,7 +56,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A token as soon as it is chosen, and the attention rows (S,) that came with it.
+    """A token as soon as it is chosen, and the attention rows (S,) or (N, S) that came with it.
 
     A row of delay 1 is about the token before, so none comes with the first.
     """

@@ -82,8 +82,7 @@ class Slots:
                 self._memory[name][row, :width] = array
                 self._memory[name][row, width:] = 0
             for name, array in state.items():
-                if name not in self._growing:
-                    self._state[name][row] = array
+                self._state[name][row] = 0 if name in self._growing else array
 
     def move(self, moves: Sequence[tuple[int, int]], used: int) -> None:
         """Carry out the moves (from, to) that close gaps, and use the first `used` rows."""

@@ -1,14 +1,18 @@
 """Recipes: what is read, and that every mistake is named."""
 
+import dataclasses
+import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model_export import config
-from model_export.config import RecipeError, read_recipe
+from model_export.config import RecipeError, check, model_of, read_recipe
 from tests import toy
+from tests.architectures import ARCHITECTURES, network
 
 RECIPES = sorted((Path(config.__file__).parent / "recipes").glob("*.toml"))
 
@@ -83,6 +87,17 @@ def test_a_whole_number_will_do_for_a_float(tmp_path: Path) -> None:
         (r"^files = .*$", 'files = "train.tsv.gz"', r"corpus\.files must be a list of strings"),
         (r"^files = .*$", "files = [1]", r"corpus\.files must be a list of strings"),
         (ENGLISH, "source = 5", r"\[bundle\.source\] must be a table"),
+        (r'kind = "gru", ', 'kind = "gru", layer = 1, ', r"unknown key model\.decoder\.layer"),
+        (r'kind = "lstm", ', "", r"missing key model\.encoder\.kind"),
+        (r"^attention = .*$", "", r"missing key model\.attention"),
+        (r"^attention = .*$", 'attention = "dot"', r"\[model\.attention\] must be a table"),
+        ("top = 24", "top = true", r"model\.decoder\.top must be of type int"),
+        ("top = 24", "input_feeding = 1", r"model\.decoder\.input_feeding must be of type bool"),
+        (
+            'kind = "general"',
+            'kind = "genral"',
+            r"model\.attention\.kind must be one of additive, ",
+        ),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, named: str) -> None:
@@ -126,3 +141,107 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_recipe(tmp_path / "nowhere.toml")
     with pytest.raises(RecipeError, match="cannot read"):
         read_recipe(tmp_path)
+
+
+def test_what_belongs_to_some_kinds_alone_may_be_left_out(tmp_path: Path) -> None:
+    model = read(tmp_path, toy.RECIPE).model
+    assert model.encoder == config.Encoder("lstm", 64, 64, 1, heads=0, inner=0)
+    assert model.decoder == config.Decoder(
+        "gru", 48, 64, top=24, input_feeding=False, layers=1, heads=0, inner=0
+    )
+    assert model.attention == config.Attention("general", size=0, window=0, heads=1)
+
+
+def test_the_parts_of_a_model_are_tables_of_their_own(tmp_path: Path) -> None:
+    """Inline or not, as TOML allows."""
+    line = r"^attention = .*$"
+    text = changed(line, "").replace(
+        "[training]", '[model.attention]\nkind = "multi-head"\nheads = 4\n\n[training]'
+    )
+    model = read(tmp_path, text).model
+    assert model.attention == config.Attention("multi-head", heads=4)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_sizes_of_a_manifest_are_the_model_again(name: str) -> None:
+    model = ARCHITECTURES[name]
+    check(model)
+    sizes = json.loads(json.dumps(dataclasses.asdict(model)))
+    assert model_of(sizes) == model
+
+
+def test_sizes_that_cannot_be_used_are_named() -> None:
+    sizes: dict[str, Any] = dataclasses.asdict(network("lstm", "gru", "dot"))
+    with pytest.raises(RecipeError, match=r"unknown key sizes\.depth"):
+        model_of({**sizes, "depth": 3})
+    with pytest.raises(RecipeError, match=r"unknown key sizes\.encoder\.depth"):
+        model_of({**sizes, "encoder": {**sizes["encoder"], "depth": 3}})
+    with pytest.raises(RecipeError, match=r"missing key sizes\.decoder"):
+        model_of({name: part for name, part in sizes.items() if name != "decoder"})
+    with pytest.raises(RecipeError, match="dot attention needs"):
+        model_of({**sizes, "decoder": {**sizes["decoder"], "size": 8}})
+
+
+RECURRENT = network("lstm", "gru", "general")
+TRANSFORMER = network("transformer", "transformer", "multi-head")
+EVERY_KIND = "gru, lstm, transformer"
+
+
+@pytest.mark.parametrize(
+    ("model", "part", "wrong", "named"),
+    [
+        (RECURRENT, "encoder", {"kind": "rnn"}, rf"encoder\.kind must be one of {EVERY_KIND}"),
+        (RECURRENT, "decoder", {"kind": "rnn"}, rf"decoder\.kind must be one of {EVERY_KIND}"),
+        (RECURRENT, "attention", {"kind": "luong"}, r"attention\.kind must be one of additive, "),
+        (RECURRENT, "encoder", {"layers": 0}, r"encoder\.layers must be at least 1"),
+        (TRANSFORMER, "decoder", {"layers": 0}, r"decoder\.layers must be at least 1"),
+        (RECURRENT, "encoder", {"size": 15}, r"encoder\.size must be even: half of it is a direct"),
+        (RECURRENT, "attention", {"kind": "additive", "size": 0}, "additive attention needs"),
+        (RECURRENT, "attention", {"kind": "concat", "size": 0}, "concat attention needs"),
+        (RECURRENT, "attention", {"kind": "local-p", "window": 0}, "local-p attention needs"),
+        (
+            network("lstm", "gru", "dot"),
+            "decoder",
+            {"size": 18},
+            r"dot attention needs model\.encoder\.size = model\.decoder\.size",
+        ),
+        (
+            network("lstm", "gru", "multi-head"),
+            "attention",
+            {"heads": 3},
+            r"model\.attention\.heads must divide its size, 16",
+        ),
+        (RECURRENT, "attention", {"kind": "multi-head", "heads": 0}, r"attention\.heads must div"),
+        (TRANSFORMER, "attention", {"kind": "general"}, "Transformer decoder has multi-head"),
+        (TRANSFORMER, "decoder", {"top": 4}, r"decoder\.top and input_feeding are of recurrent"),
+        (TRANSFORMER, "decoder", {"input_feeding": True}, "input_feeding are of recurrent"),
+        (TRANSFORMER, "encoder", {"heads": 3}, r"encoder\.heads must divide its size, 16"),
+        (TRANSFORMER, "decoder", {"heads": 0}, r"decoder\.heads must divide its size, 16"),
+        (TRANSFORMER, "encoder", {"inner": 0}, r"a Transformer needs model\.encoder\.inner"),
+        (TRANSFORMER, "decoder", {"inner": 0}, r"a Transformer needs model\.decoder\.inner"),
+        (
+            TRANSFORMER,
+            "decoder",
+            {"size": 15, "heads": 3},
+            r"decoder\.size must be even: half of a",
+        ),
+        (
+            TRANSFORMER,
+            "encoder",
+            {"size": 260, "heads": 2},
+            r"a head of model\.encoder may be at most 128 wide",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(
+    model: config.Model, part: str, wrong: dict[str, Any], named: str
+) -> None:
+    check(model)
+    changed_part = dataclasses.replace(getattr(model, part), **wrong)
+    with pytest.raises(RecipeError, match=named):
+        check(dataclasses.replace(model, **{part: changed_part}))
+
+
+def test_the_widest_head_is_allowed() -> None:
+    encoder = dataclasses.replace(TRANSFORMER.encoder, size=2 * config.WIDEST_HEAD, heads=2)
+    check(dataclasses.replace(TRANSFORMER, encoder=encoder))

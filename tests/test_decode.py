@@ -1,35 +1,25 @@
 """Greedy decoding: stopping, limits, and no trace of batch-mates."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
-from model_export import config, decode
-from model_export.model import Memory, Seq2Seq
+from model_export import decode
+from model_export.decoders import State
+from model_export.model import Memory, Seq2Seq, Step
 from model_export.subwords import BOS, EOS, PAD
+from tests.architectures import ARCHITECTURES, lively, network
 
-SIZES = config.Model(
-    source_embedding=6,
-    target_embedding=8,
-    embedding_std=0.1,
-    encoder=4,
-    encoder_layers=2,
-    decoder=5,
-    decoder_top=3,
-    alignment_head=3,
-    dropout=0.3,
-    word_dropout=0.0,
-)
-PIECES = 20
+SIZES = network("lstm", "gru", "general", layers=2, top=12)
 
 
-@pytest.fixture
-def model() -> Seq2Seq:
-    torch.set_num_threads(1)
-    torch.manual_seed(2)
-    made = Seq2Seq(PIECES, PIECES, SIZES)
+@pytest.fixture(params=ARCHITECTURES)
+def model(request: pytest.FixtureRequest) -> Seq2Seq:
+    made = lively(ARCHITECTURES[request.param], seed=3)
+    torch.nn.init.zeros_(made.decoder.bias)  # sources are to tell what is said
     for embedding in (made.encoder.embedding, made.decoder.embedding):
         torch.nn.init.normal_(embedding.weight, std=2.0)
     return made
@@ -43,16 +33,14 @@ class Copier(Seq2Seq):
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         first = source[:, :1].float()
-        return Memory(first, first, source != PAD, torch.zeros(len(source), 1))
+        return Memory(first, source != PAD, [], None, {"said": torch.zeros(len(source), 1)})
 
-    def step(
-        self, token: Tensor, state: Tensor, memory: Memory
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def step(self, token: Tensor, state: State, memory: Memory) -> Step:
         first = memory.states[:, 0].long()
-        over = state[:, 0] >= first % 10
+        over = state["said"][:, 0] >= first % 10
         said = torch.where(over, EOS, first)
         logits = torch.nn.functional.one_hot(said, 100).float()
-        return logits, memory.states, memory.states, state + 1
+        return Step(logits, None, None, {"said": state["said"] + 1})
 
 
 SOURCES: Sequence[Sequence[int]] = [[5, 6, 7, 8], [9], [10, 11, 12, 13, 14, 15, 16], [17, 18]]
@@ -104,11 +92,8 @@ def test_translations_come_in_the_order_of_their_sources() -> None:
 
 def test_a_translation_is_at_most_twice_its_source_and_ten() -> None:
     class Endless(Copier):
-        def step(
-            self, token: Tensor, state: Tensor, memory: Memory
-        ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-            logits, cross, alignment, _ = super().step(token, state, memory)
-            return logits, cross, alignment, state
+        def step(self, token: Tensor, state: State, memory: Memory) -> Step:
+            return dataclasses.replace(super().step(token, state, memory), state=state)
 
     lengths = [len(tokens) for tokens in decode.translate(Endless(), [[29], [29] * 30, []])]
     assert lengths == [12, 70, 0]

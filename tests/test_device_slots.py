@@ -9,18 +9,21 @@ from numpy.typing import NDArray
 from service.device import Tensor
 from service.device_slots import DeviceSlots
 from service.errors import StepFailed
-from service.slots import Slots
+from service.slots import ROOM, Slots
 from tests.devices import StandIn
 
 Arrays = dict[str, NDArray[np.generic]]
 
 
 class Pair:
-    """Slots of both kinds that live through the same."""
+    """Slots of both kinds that live through the same; their state may grow."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, growing: bool = False) -> None:
         self.device = StandIn()
-        self.plain, self.bound = Slots(capacity), DeviceSlots(capacity, self.device)
+        names = {"past"} if growing else set()
+        self.plain = Slots(capacity, names)
+        self.bound = DeviceSlots(capacity, self.device, names)
+        self.growing = growing
         self.random = np.random.default_rng(capacity)
 
     def put(self, width: int, rows: list[int]) -> None:
@@ -29,6 +32,8 @@ class Pair:
             "mask": self.random.random(width) < 0.5,
         }
         state: Arrays = {"state": self.random.random(3, np.float32)}
+        if self.growing:
+            state["past"] = np.zeros((0, 2), np.float32)
         self.plain.put(memory, state, rows)
         self.bound.put(memory, state, rows)
 
@@ -37,13 +42,16 @@ class Pair:
         self.bound.move(moves, used)
 
     def step(self, parents: list[int] | None = None) -> None:
-        """Compare what a step would read, and let it return twice the state."""
+        """Compare what a step would read, and let it return twice the state, and an entry."""
         memory, state = self.plain.gather()
         bound_memory, bound_state = self.bound.gather()
         same(memory, bound_memory)
         same(state, bound_state)
         new: Arrays = {"state": state["state"].astype(np.float32) * 2 - 1}
-        left = {"state": super(StandIn, self.device).upload(new["state"])}  # uncounted
+        if self.growing:
+            new["past"] = self.random.random((len(new["state"]), 2), np.float32)
+        upload = super(StandIn, self.device).upload  # uncounted
+        left = {name: upload(array) for name, array in new.items()}
         order = None if parents is None else np.array(parents)
         self.plain.scatter(new, order)
         self.bound.scatter(left, order)
@@ -129,8 +137,38 @@ def test_after_a_failure_newcomers_find_the_slots_in_order(pair: Pair) -> None:
     pair.step()
 
 
-def test_over_a_long_life_both_hold_the_same() -> None:
-    pair = Pair(6)
+def test_a_growing_state_comes_home_and_goes_up_at_every_step() -> None:
+    """Its entry comes, and all of it goes; memory stays where it is."""
+    pair = Pair(4, growing=True)
+    pair.put(4, [0])
+    pair.put(8, [1, 2])
+    pair.move([], 3)
+    pair.step()
+    assert pair.device.copied() == (2 + 2, 2)
+    pair.step()
+    pair.step([0, 2, 1])
+    assert pair.device.copied() == (2 * 2, 2 * 2)
+    pair.put(4, [3])
+    pair.move([(3, 0)], 3)
+    pair.step()
+    assert pair.device.copied() == (2 + 2, 2)
+
+
+def test_what_grows_goes_up_with_its_room() -> None:
+    pair = Pair(2, growing=True)
+    pair.put(4, [0])
+    pair.move([], 1)
+    for _ in range(ROOM + 2):
+        pair.step()
+    pasts = [array for array in pair.device.uploaded if array.shape[2:] == (2,)]
+    memory, *pasts = pasts
+    assert memory.shape == (1, 4, 2)
+    assert [past.shape[1] for past in pasts] == [ROOM] * ROOM + [2 * ROOM] * 2
+
+
+@pytest.mark.parametrize("growing", [False, True])
+def test_over_a_long_life_both_hold_the_same(growing: bool) -> None:
+    pair = Pair(6, growing)
     pair.put(4, [0])
     used, random = 1, np.random.default_rng(2)
     for _ in range(600):
@@ -147,4 +185,7 @@ def test_over_a_long_life_both_hold_the_same() -> None:
         pair.step(random.integers(0, used, used).tolist() if random.random() < 0.3 else None)
     up, home = pair.device.copied()
     assert 0 < up < 3 * 600
-    assert 0 < home < 600
+    if growing:
+        assert home == 2 * 600
+    else:
+        assert 0 < home < 600

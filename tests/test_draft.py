@@ -2,17 +2,24 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from model_export import draft
+from model_export import config, draft
 from model_export.run import Run
 from model_export.subwords import BOS, EOS, PAD
 from service.bundle import FORMAT, LinkRule, Special, open_bundle
 from service.errors import DamagedBundle, UnsealedBundle
+from tests.architectures import ARCHITECTURES, lively, network
 
+WRITTEN = (
+    "lstm1-transformer-multi-head",
+    "gru1-gru-top-fed-concat",
+    "lstm2-gru-top-fed-none",
+    "gru1-lstm-none-headless",
+)
 RULE = LinkRule("alignment", "mutual-best", 0.25)
 
 
@@ -42,6 +49,9 @@ def test_a_draft_is_a_bundle_of_the_recipe(run: Run) -> None:
         assert bundle.path(side.tokenizer).is_file()
     assert manifest.source.tokenizer != manifest.target.tokenizer
     assert manifest.sizes == asdict(run.recipe.model)
+    assert manifest.architecture == (
+        "1-layer bidirectional LSTM encoder, 2-layer GRU decoder, general attention, alignment head"
+    )
     assert manifest.link_rule == RULE
     assert manifest.model.precision == "int8"
     assert manifest.model.special == Special(PAD, BOS, EOS)
@@ -101,3 +111,56 @@ def test_checksums_tell_every_file_that_changed(run: Run) -> None:
         after = draft.checksums(run, "int8")
         assert {key for key in before if after[key] != before[key]} == {name}
         path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "encoder", "decoder", "rest"),
+    [
+        (
+            network("lstm", "gru", "general", layers=2, top=12),
+            "2-layer bidirectional LSTM encoder",
+            "2-layer GRU decoder",
+            "general attention, alignment head",
+        ),
+        (
+            network("gru", "lstm", "additive", input_feeding=True, alignment_head=0),
+            "1-layer bidirectional GRU encoder",
+            "1-layer LSTM decoder",
+            "additive attention, input feeding",
+        ),
+        (
+            network("transformer", "transformer", "multi-head", layers=2),
+            "2-layer Transformer encoder",
+            "2-layer Transformer decoder",
+            "multi-head attention, alignment head",
+        ),
+        (
+            network("lstm", "gru", "none", alignment_head=0),
+            "1-layer bidirectional LSTM encoder",
+            "1-layer GRU decoder",
+            "no attention",
+        ),
+    ],
+)
+def test_an_architecture_is_said_in_words(
+    sizes: config.Model, encoder: str, decoder: str, rest: str
+) -> None:
+    assert draft.architecture(sizes) == f"{encoder}, {decoder}, {rest}"
+
+
+def test_every_network_is_written_complete(run: Run, toy_run: Run) -> None:
+    for path in (toy_run.source_model, toy_run.target_model):
+        shutil.copyfile(path, run.path(path.name))
+    source, target = run.tokenizers()
+    for sizes in (ARCHITECTURES[name] for name in WRITTEN):
+        made = Run(replace(run.recipe, model=sizes), run.data, run.folder)
+        model = lively(sizes, pieces=(source.size, target.size))
+        folders = draft.write(made, model, ["fp32", "int8"])
+        assert folders == {name: draft.folder(made, name) for name in ("fp32", "int8")}
+        for precision in folders:
+            manifest = draft.open_draft(made, precision).manifest
+            assert manifest.model.precision == precision
+            assert manifest.sizes == asdict(sizes)
+            assert manifest.architecture == draft.architecture(sizes)
+            kinds = [attention.kind for attention in manifest.model.attention]
+            assert manifest.link_rule.attention == (kinds[0] if kinds else "none")

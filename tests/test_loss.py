@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model_export import config
+from model_export.decoders import Output
 from model_export.loss import (
     full_cross_entropy,
     guided_loss,
@@ -15,28 +15,17 @@ from model_export.loss import (
     sampled_cross_entropy,
     smoothed_cross_entropy,
 )
-from model_export.model import Decoder
+from tests.architectures import network
 
 PIECES = 60
-SIZES = config.Model(
-    source_embedding=10,
-    target_embedding=8,
-    embedding_std=0.1,
-    encoder=3,
-    encoder_layers=2,
-    decoder=5,
-    decoder_top=3,
-    alignment_head=4,
-    dropout=0.0,
-    word_dropout=0.0,
-)
+SIZES = network("lstm", "gru", "general")
 
 
 @pytest.fixture
-def decoder() -> Decoder:
+def decoder() -> Output:
     torch.set_num_threads(1)
     torch.manual_seed(4)
-    made = Decoder(PIECES, SIZES)
+    made = Output(PIECES, SIZES)
     torch.nn.init.normal_(made.embedding.weight, std=0.4)
     torch.nn.init.normal_(made.bias, std=0.5)
     return made
@@ -44,7 +33,7 @@ def decoder() -> Decoder:
 
 def batch() -> tuple[Tensor, Tensor]:
     """Features (9, E) and targets (9,), some twice."""
-    features = torch.tanh(torch.randn(9, SIZES.target_embedding))
+    features = torch.tanh(torch.randn(9, SIZES.decoder.embedding))
     return features, torch.tensor([7, 1, 5, 9, 2, 59, 0, 1, 30])
 
 
@@ -83,14 +72,14 @@ def test_a_sample_may_be_of_targets_alone_or_of_everything() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
-def test_sampling_every_piece_is_the_full_loss(decoder: Decoder, smoothing: float) -> None:
+def test_sampling_every_piece_is_the_full_loss(decoder: Output, smoothing: float) -> None:
     features, targets = batch()
     full = full_cross_entropy(decoder, features, targets, smoothing)
     sampled = sampled_cross_entropy(decoder, features, targets, smoothing, PIECES)
     assert sampled.item() == pytest.approx(full.item(), rel=1e-5)
 
 
-def test_the_full_loss_is_the_smoothed_cross_entropy_by_hand(decoder: Decoder) -> None:
+def test_the_full_loss_is_the_smoothed_cross_entropy_by_hand(decoder: Output) -> None:
     features, targets = batch()
     logs = torch.log_softmax(decoder.logits(features), dim=-1)
     mean = sum(
@@ -102,7 +91,7 @@ def test_the_full_loss_is_the_smoothed_cross_entropy_by_hand(decoder: Decoder) -
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_sampled_loss_estimates_the_full_one(decoder: Decoder, smoothing: float) -> None:
+def test_the_sampled_loss_estimates_the_full_one(decoder: Output, smoothing: float) -> None:
     features, targets = batch()
     full = full_cross_entropy(decoder, features, targets, smoothing).item()
     with torch.no_grad():
@@ -114,7 +103,7 @@ def test_the_sampled_loss_estimates_the_full_one(decoder: Decoder, smoothing: fl
     assert sum(losses) / len(losses) == pytest.approx(full, rel=0.01)
 
 
-def test_the_sampled_gradient_points_where_the_full_one_does(decoder: Decoder) -> None:
+def test_the_sampled_gradient_points_where_the_full_one_does(decoder: Output) -> None:
     features, targets = batch()
     weight = decoder.embedding.weight
     (full,) = torch.autograd.grad(full_cross_entropy(decoder, features, targets, 0.1), weight)

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from model_export import pictures
+from model_export import config, pictures
 from model_export.run import Run
 from model_export.train import load_model
 from service.hypotheses import Floats
 from service.translator import Translator
+from tests.architectures import lively, network
 
 PNG = b"\x89PNG\r\n"
 
@@ -94,6 +95,30 @@ def test_one_dev_sentence_is_enough(toy_run: Run, tmp_path: Path, drawn: list[Fi
         shutil.copyfile(model, tmp_path / model.name)
     assert pictures.draw_attentions(run, load_model(toy_run)).is_file()
     assert len(drawn[0].axes) == 2
+
+
+@pytest.mark.parametrize(
+    ("sizes", "titles"),
+    [
+        (network("gru", "lstm", "none"), ["", "alignment head"]),
+        (network("gru", "gru", "additive", alignment_head=0), ["cross-attention", ""]),
+        (network("lstm", "transformer", "multi-head"), list(pictures.TITLES)),
+    ],
+)
+def test_a_model_is_drawn_with_what_it_has(
+    toy_run: Run, tmp_path: Path, drawn: list[Figure], sizes: config.Model, titles: list[str]
+) -> None:
+    run = dataclasses.replace(toy_run, folder=tmp_path)
+    for path in (toy_run.source_model, toy_run.target_model):
+        shutil.copyfile(path, tmp_path / path.name)
+    source, target = run.tokenizers()
+    pictures.draw_attentions(run, lively(sizes, pieces=(source.size, target.size)))
+    (figure,) = drawn
+    assert [axes.get_title() for axes in figure.axes] == titles * 3
+    for axes in figure.axes:
+        assert axes.axison == bool(axes.get_title())
+        for image in axes.get_images():
+            assert np.asarray(image.get_array()).sum(axis=1) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_a_translation_is_drawn_as_the_bundle_makes_it(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import parser
 
 from model_export import quantize
+from tests.architectures import ARCHITECTURES, lively
 
 WEIGHTS = arrays.arrays(
     np.float32,
@@ -63,24 +64,53 @@ def test_a_product_gives_way_only_where_neighbours_add_up() -> None:
     assert values.tolist() == [[64, 64, 32, -64], [127, 0, -127, 127]]
 
 
-def test_activations_are_rounded_as_onnx_rounds() -> None:
-    halves = (torch.arange(-127, 127) + 0.5) * quantize.ACTIVATION_SCALE
-    values = torch.cat([torch.linspace(-1.1, 1.1, 999), halves, torch.tensor([0.0, -1, 1])])
+@pytest.mark.parametrize("scale", [quantize.ACTIVATION_SCALE, float(np.float32(5.3 / 127))])
+def test_activations_are_rounded_as_onnx_rounds(scale: float) -> None:
+    halves = (torch.arange(-127, 127) + 0.5) * scale
+    spread = torch.linspace(-1.1, 1.1, 999) * 127 * scale
+    values = torch.cat([spread, halves, torch.tensor([0.0, -1, 1])])
     text = """g (float[n] x, float scale, uint8 zero) => (uint8[n] y)
         { y = QuantizeLinear (x, scale, zero) }"""
     expected = run(
         text,
         x=values.numpy(),
-        scale=np.array(quantize.ACTIVATION_SCALE, np.float32),
+        scale=np.array(scale, np.float32),
         zero=np.array(quantize.ZERO_POINT, np.uint8),
     )
-    assert (quantize.quantize_activation(values).numpy() == expected).all()
+    assert (quantize.quantize_activation(values, scale).numpy() == expected).all()
 
 
-def test_fake_quantize_keeps_bounded_activations_within_half_a_step() -> None:
-    values = torch.linspace(-1, 1, 4001)
-    error = (quantize.fake_quantize(values) - values).abs().max()
-    assert error <= 0.5001 / 127
+@pytest.mark.parametrize("most", [1.0, 0.3, 7.7])
+def test_fake_quantize_keeps_bounded_activations_within_half_a_step(most: float) -> None:
+    values = torch.linspace(-most, most, 4001)
+    error = (quantize.fake_quantize(values, most / 127) - values).abs().max()
+    assert error <= 0.5001 * most / 127
+    if most == 1.0:
+        assert torch.equal(quantize.fake_quantize(values), quantize.fake_quantize(values, 1 / 127))
+
+
+def test_what_lies_beyond_its_scale_is_clipped() -> None:
+    values = torch.tensor([-9.0, 9.0])
+    found = quantize.fake_quantize(values, 2 / 127)
+    assert found.tolist() == pytest.approx([-2 * 128 / 127, 2.0])
+
+
+def test_a_layer_without_a_scale_reads_bounded_numbers() -> None:
+    scales = {"bridge": 0.25}
+    assert quantize.scale_of("bridge", scales) == 0.25
+    assert quantize.scale_of("decoder.combine", scales) == quantize.ACTIVATION_SCALE
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_what_is_not_rounded_is_a_table_or_has_one_output(name: str) -> None:
+    model = lively(ARCHITECTURES[name])
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+    exact = {path for path in layers if not quantize.is_rounded(path)}
+    for path in exact - set(quantize.TOKENS):
+        assert layers[path].out_features == 1
+    embeddings = {14, 18}  # widths that nothing else has
+    read = {path for path, layer in layers.items() if layer.in_features in embeddings}
+    assert read == exact & set(quantize.TOKENS)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 32])

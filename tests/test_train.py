@@ -22,20 +22,10 @@ from model_export.run import Run, load_corpus, save_corpus
 from model_export.subwords import train_subwords
 from model_export.train import Trainer, learning_rate, load_model
 from tests import toy
+from tests.architectures import network
 
 CPU = torch.device("cpu")
-SIZES = config.Model(
-    source_embedding=8,
-    target_embedding=10,
-    embedding_std=0.1,
-    encoder=6,
-    encoder_layers=2,
-    decoder=8,
-    decoder_top=6,
-    alignment_head=4,
-    dropout=0.2,
-    word_dropout=0.0,
-)
+SIZES = dataclasses.replace(network("lstm", "gru", "general", layers=2, top=12), dropout=0.2)
 STEPS, PIECES = 16, 276
 OPTIONS: dict[str, Any] = {
     "batch_tokens": 300, "steps": STEPS, "warmup": 5, "dev_every": 5, "dev_sentences": 3,
@@ -258,7 +248,7 @@ class Pointing(Seq2Seq):
         self.links = torch.from_numpy(batch.links)
 
     def forward(self, source: Tensor, lengths: Tensor, target_in: Tensor) -> Output:
-        features = torch.zeros(*target_in.shape, SIZES.target_embedding)
+        features = torch.zeros(*target_in.shape, SIZES.decoder.embedding)
         chosen = torch.cat([self.links[:, 1:], self.links[:, :1]], dim=1)
         return Output(features, chosen, torch.log(self.links + 1e-9))
 
@@ -276,6 +266,26 @@ def test_links_guide_the_row_of_their_token(prepared: Run, tmp_path: Path) -> No
     perfect = trainer.losses(batch)
     assert perfect["cross"].item() == pytest.approx(0, abs=1e-5)
     assert perfect["alignment"].item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "lacking"),
+    [
+        (network("lstm", "gru", "none"), {"cross"}),
+        (network("gru", "transformer", "multi-head", alignment_head=0), {"alignment"}),
+        (network("gru", "lstm", "none", alignment_head=0), {"cross", "alignment"}),
+    ],
+)
+def test_what_a_model_lacks_costs_nothing(
+    prepared: Run, tmp_path: Path, sizes: config.Model, lacking: set[str]
+) -> None:
+    run = fresh(prepared, tmp_path, {})
+    run = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, model=sizes))
+    trainer = Trainer(run, CPU)
+    losses = trainer.train_step(next(trainer.epoch_batches()))
+    assert {name for name, part in losses.items() if not part} == lacking
+    for weight in trainer.model.parameters():
+        assert weight.isfinite().all()
 
 
 def test_the_whole_vocabulary_counts_late_or_without_sampling(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_export import draft, export, verify
+from model_export import config, draft, export, verify
 from model_export.decode import greedy
 from model_export.model import Seq2Seq
 from model_export.run import Run
@@ -18,6 +18,7 @@ from model_export.train import load_model
 from model_export.verify import Agreement, Reference, compare, distance, reference
 from service.hypotheses import Floats, Path
 from service.tokenizer import Tokenizer
+from tests.architectures import lively, name_of, network
 
 SOURCE_LENGTH = 3
 
@@ -165,7 +166,7 @@ def test_the_exported_graphs_agree(run: Run, precision: str) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_wrong_weights_are_caught(run: Run, precision: str) -> None:
     torch.manual_seed(0)
-    wrong = nudged(run, lambda model: model.decoder.combine.weight)
+    wrong = nudged(run, lambda model: model.get_parameter("decoder.combine.weight"))
     found = verify.verify(run, wrong, precision)
     assert not found.holds, found
     assert found.log_probability > 100 * verify.CLOSE
@@ -173,7 +174,8 @@ def test_wrong_weights_are_caught(run: Run, precision: str) -> None:
 
 def test_a_wrong_alignment_head_is_caught_though_tokens_agree(run: Run) -> None:
     torch.manual_seed(0)
-    found = verify.verify(run, nudged(run, lambda model: model.head.query_state.weight), "fp32")
+    wrong = nudged(run, lambda model: model.get_parameter("head.query_state.weight"))
+    found = verify.verify(run, wrong, "fp32")
     assert found.different_tokens == 0
     assert found.log_probability < 1e-3
     assert found.attention["alignment"] > 1e-3
@@ -182,10 +184,48 @@ def test_a_wrong_alignment_head_is_caught_though_tokens_agree(run: Run) -> None:
 
 def test_a_wrong_graph_is_caught(run: Run) -> None:
     torch.manual_seed(0)
-    export.export_fp32(
-        nudged(run, lambda model: model.encoder.bridge.weight), draft.folder(run, "fp32")
-    )
+    wrong = nudged(run, lambda model: model.get_parameter("bridge.weight"))
+    export.export(wrong, draft.folder(run, "fp32"), "fp32", {})
     assert not verify.verify(run, load_model(run), "fp32").holds
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        network("transformer", "transformer", "multi-head"),
+        network("gru", "lstm", "multi-head", heads=1, input_feeding=True),
+        network("lstm", "gru", "none", alignment_head=0),
+    ],
+    ids=name_of,
+)
+def test_whatever_the_network_its_graphs_agree(
+    run: Run, sizes: config.Model, precision: export.Precision
+) -> None:
+    made = Run(dataclasses.replace(run.recipe, model=sizes), run.data, run.folder)
+    source, target = made.tokenizers()
+    model = lively(sizes, pieces=(source.size, target.size))
+    draft.write(made, model, [precision])
+    found = verify.verify(made, model, precision)
+    assert found.holds, found
+    assert set(found.attention) == {kind for kind in ("cross", "alignment") if has(sizes, kind)}
+    with torch.no_grad():
+        model.decoder.bias += 0.3 * torch.randn(target.size)
+    assert not verify.verify(made, model, precision).holds
+
+
+def has(sizes: config.Model, attention: str) -> bool:
+    if attention == "cross":
+        return sizes.attention.kind != "none"
+    return sizes.alignment_head > 0
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_a_reference_has_heads_where_the_service_has(heads: int) -> None:
+    for attention, shape in (("multi-head", (4, heads, 3)), ("general", (4, 3))):
+        model = lively(network("lstm", "gru", attention, heads=heads))
+        model.decoder.bias.data[EOS] = -99.0
+        assert reference(model, (7, 8), 4).attention["cross"].shape == shape
 
 
 def test_the_reference_is_greedy_decoding(run: Run) -> None:

@@ -146,12 +146,12 @@ def attend_in_heads(
     graph.constant(f"{context}_joined", [0, heads * size])
     graph.constant(f"{context}_root", np.float32(size**-0.5))
     graph.say(f"""
-        {context}_queries = Reshape ({context}_query, {context}_one_step) # (B, N, 1, H)
+        {context}_scaled = Mul ({context}_query, {context}_root)
+        {context}_queries = Reshape ({context}_scaled, {context}_one_step) # (B, N, 1, H)
         {context}_keys, {context}_values =
             Split <axis = 1, num_outputs = 2> ({context}_keys_values)
         {context}_columns = Transpose <perm = [0, 1, 3, 2]> ({context}_keys)
-        {context}_products = MatMul ({context}_queries, {context}_columns)
-        {context}_scores = Mul ({context}_products, {context}_root)       # (B, N, 1, S)
+        {context}_scores = MatMul ({context}_queries, {context}_columns)  # (B, N, 1, S)
         {context}_mask = Unsqueeze (mask_row, second_axis)                # (B, 1, 1, S)
         {masked_softmax(f"{context}_rows", f"{context}_scores", f"{context}_mask")}
         {context}_heads = MatMul ({context}_rows, {context}_values)       # (B, N, 1, H)

@@ -143,11 +143,11 @@ def _layer(
         {name}_past = Where (now_column, {name}_entry_row, past_{number})""")
     attention.heads_of(graph, both, f"{name}_past", 2 * heads, size)  # (B, 2 N, P, H)
     graph.say(f"""
-        {name}_queries = Reshape ({name}_query, one_step)                 # (B, N, 1, H)
+        {name}_scaled = Mul ({name}_query, root)
+        {name}_queries = Reshape ({name}_scaled, one_step)                # (B, N, 1, H)
         {name}_keys, {name}_values = Split <axis = 1, num_outputs = 2> ({both})
         {name}_columns = Transpose <perm = [0, 1, 3, 2]> ({name}_keys)
-        {name}_products = MatMul ({name}_queries, {name}_columns)
-        {name}_scores = Mul ({name}_products, root)                       # (B, N, 1, P)
+        {name}_scores = MatMul ({name}_queries, {name}_columns)           # (B, N, 1, P)
         {attention.masked_softmax(f"{name}_rows", f"{name}_scores", "seen_plane")}
         {name}_heads = MatMul ({name}_rows, {name}_values)                # (B, N, 1, H)
         {name}_found = Reshape ({name}_heads, joined)                     # (B, D)""")

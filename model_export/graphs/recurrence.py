@@ -10,11 +10,10 @@ LSTM, 3 H of a GRU).
 
 import numpy as np
 import torch
-from onnx import TensorProto
 from torch import Tensor, nn
 
 from model_export import quantize
-from model_export.graphs.spelling import Float32, Int8, array, integer_product
+from model_export.graphs.spelling import INT32, Float32, Int8, array, integer_product
 
 Layers = nn.LSTM | nn.GRU
 Direction = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -42,7 +41,7 @@ def _encode_float32(graph: Float32, layers: Layers) -> None:
     kind = "LSTM <" if lstm else "GRU <linear_before_reset = 1, "
     graph.constant("both_ways", [0, 0, 2 * size])
     graph.say(f"""
-        lengths_32 = Cast <to = {TensorProto.INT32}> (lengths)
+        lengths_32 = Cast <to = {INT32}> (lengths)
         hidden_0 = Gather (embedding, steps)                              # (S, B, E)""")
     for number, ways in enumerate(_ways(layers), 1):
         ordered = [[array(_onnx_order(part, lstm)) for part in way] for way in ways]

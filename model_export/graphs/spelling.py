@@ -21,6 +21,9 @@ from model_export import quantize
 
 OPSET, IR_VERSION = 21, 10
 MICROSOFT, MICROSOFT_OPSET = "com.microsoft", 1
+FLOAT, INT32 = TensorProto.FLOAT, TensorProto.INT32
+"""Types that `Cast` goes to."""
+
 Array = NDArray[Any]
 
 
@@ -135,7 +138,7 @@ class Int8(Graph):
         self.constant("embedding_scale", rows.scales)
         self.say(f"""
             embedding_column = Unsqueeze (embedding_scale, second_axis)   # (V, 1)
-            embedding_integers = Cast <to = {TensorProto.FLOAT}> (embedding)
+            embedding_integers = Cast <to = {FLOAT}> (embedding)
             embedding_rows = Mul (embedding_integers, embedding_column)   # (V, E)""")
 
     def table(self, result: str, weight: Tensor, bias: Tensor | None) -> None:
@@ -143,7 +146,7 @@ class Int8(Graph):
         self.weight(result, quantize.quantize_table(weight))
         self.constant(f"{result}_bias", array(bias) if bias is not None else np.float32([0]))
         self.say(f"""
-            {result}_integers = Cast <to = {TensorProto.FLOAT}> ({result}_weight)
+            {result}_integers = Cast <to = {FLOAT}> ({result}_weight)
             {result}_columns = Mul ({result}_integers, {result}_scale)
             {result}_table = Gemm (embedding_rows, {result}_columns, {result}_bias)""")
 

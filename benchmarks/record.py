@@ -1,0 +1,197 @@
+"""Quality against speed: our bundle, and a Transformer of its size trained by the same recipe.
+
+The Transformer is served twice: filled into CTranslate2, as its users would have it, and by
+our engine. All translate the same dev set from prepared ids, in int8, greedy and with a beam
+of four; a text is one sentence. BLEU is sacreBLEU's, speed sentences a second, the median of
+interleaved rounds.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import ctranslate2
+import matplotlib.pyplot as plt
+import sacrebleu
+
+from benchmarks import ctranslate, filled, interleave, ours, report, results
+from benchmarks.interleave import Candidate
+from model_export import corpus, draft
+from model_export.config import read_recipe
+from model_export.run import Run
+from model_export.train import load_model
+from service import cores
+from service.bundle import Bundle
+from service.tokenizer import Tokenizer
+
+RECIPE = Path("model_export/recipes/en-fr-transformer.toml")
+SET = "dev/tatoeba.en-fr.tsv.gz"
+BEAMS = (1, 4)
+AT_ONCE = 64
+QUICK_SENTENCES = 200
+EFFORT, QUICK_EFFORT = interleave.Effort(5, 0.0), interleave.Effort(1, 0.0)
+Tokens = list[list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The dev set, and how one side of a model's ids reads."""
+
+    sources: Sequence[str]
+    references: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What one way to serve reaches with one beam size."""
+
+    name: str
+    beam: int
+    bleu: float
+    sentences_per_second: float
+
+
+class Served:
+    """A bundle on our engine."""
+
+    def __init__(self, bundle: Bundle, texts: Texts) -> None:
+        manifest = bundle.manifest
+        source = Tokenizer(bundle.path(manifest.source.tokenizer))
+        self._target = Tokenizer(bundle.path(manifest.target.tokenizer))
+        self._engine = ours.Ours(bundle, ours.capacity())
+        self._sources = [(*source.encode(text).ids, source.eos) for text in texts.sources]
+
+    def translate(self, beam: int) -> Tokens:
+        """Return ids with `</s>` of every source."""
+        made = self._engine.search(self._sources, beam)
+        return [list(path.tokens) for path in made]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Return what ids spell."""
+        return self._target.decode(tokens).text
+
+
+class Filled:
+    """The Transformer of a run in CTranslate2, int8."""
+
+    def __init__(self, run: Run, texts: Texts, folder: Path, layout: ctranslate.Layout) -> None:
+        filled.save(load_model(run), folder)
+        source, self._target = run.tokenizers()
+        self._sources = [
+            filled.spell([*source.encode(text).ids, source.eos]) for text in texts.sources
+        ]
+        self._translator = ctranslate2.Translator(
+            str(folder),
+            compute_type="int8",
+            inter_threads=layout.batches,
+            intra_threads=layout.threads,
+        )
+
+    def translate(self, beam: int) -> Tokens:
+        """Return ids of every source."""
+        longest = max(map(len, self._sources))
+        made = self._translator.translate_batch(
+            self._sources,
+            max_batch_size=AT_ONCE,
+            beam_size=beam,
+            max_decoding_length=3 * longest + 20,
+        )
+        return [filled.read(one.hypotheses[0]) for one in made]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Return what ids spell."""
+        return self._target.decode(tokens).text
+
+
+def run(quick: bool) -> None:
+    """Measure, print and write `results/record.json` and `results/record.png`."""
+    report.show_machine()
+    data = Path(os.environ.get("INTERLINEA_DATA", "data"))
+    recipe = read_recipe(RECIPE)
+    trained = Run(
+        recipe, data, Path(os.environ.get("INTERLINEA_RUNS", "runs")) / recipe.bundle.name
+    )
+    pairs = list(corpus.read_pairs(data, [SET]))
+    pairs = pairs[:: max(1, len(pairs) // QUICK_SENTENCES)] if quick else pairs
+    texts = Texts([pair.source for pair in pairs], [pair.target for pair in pairs])
+    with tempfile.TemporaryDirectory() as folder:
+        ways: dict[str, Served | Filled] = {
+            "Interlinea": Served(ours.shipped(), texts),
+            "the Transformer on Interlinea": Served(draft.open_draft(trained, "int8"), texts),
+        }
+        for layout in ctranslate.Layout.best_of(cores.usable()):
+            place = Path(folder) / str(layout)
+            name = f"the Transformer on CTranslate2, threads {layout}"
+            ways[name] = Filled(trained, texts, place, layout)
+        points = [
+            point
+            for beam in BEAMS
+            for point in measure(ways, texts, beam, QUICK_EFFORT if quick else EFFORT)
+        ]
+    header = ["", "beam", "BLEU", "sentences/s"]
+    rows = [
+        [p.name, str(p.beam), f"{p.bleu:.2f}", report.figure(p.sentences_per_second)]
+        for p in points
+    ]
+    report.show_table("Quality against speed", header, rows)
+    sizes = {
+        "Interlinea": ours.shipped().manifest.parameters,
+        "the Transformer": sum(p.numel() for p in load_model(trained).parameters()),
+    }
+    content = {
+        "set": SET,
+        "sentences": len(pairs),
+        "parameters": sizes,
+        "points": [asdict(point) for point in points],
+    }
+    path = results.write("record", content)
+    draw(points, path.with_suffix(".png"))
+
+
+def measure(
+    ways: dict[str, Served | Filled], texts: Texts, beam: int, effort: interleave.Effort
+) -> list[Point]:
+    """Translate the set with every way in turn."""
+    candidates = [Candidate(name, partial(way.translate, beam)) for name, way in ways.items()]
+    report.progress(f"beam {beam}")
+    samples = interleave.measure(candidates, effort)
+    return [
+        Point(
+            name,
+            beam,
+            round(_bleu(way.translate, way.text, texts, beam), 2),
+            round(len(texts.sources) / median(samples[name]), 1),
+        )
+        for name, way in ways.items()
+    ]
+
+
+def _bleu(
+    translate: Callable[[int], Tokens],
+    text: Callable[[Sequence[int]], str],
+    texts: Texts,
+    beam: int,
+) -> float:
+    made = [text(tokens) for tokens in translate(beam)]
+    return float(sacrebleu.corpus_bleu(made, [list(texts.references)]).score)
+
+
+def draw(points: Sequence[Point], path: Path) -> None:
+    """Draw BLEU against sentences a second; a line joins the beams of a way."""
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    for name in dict.fromkeys(point.name for point in points):
+        own = [point for point in points if point.name == name]
+        axes.plot([p.sentences_per_second for p in own], [p.bleu for p in own], "o-", label=name)
+        for point in own:
+            at = (point.sentences_per_second, point.bleu)
+            axes.annotate(
+                f"beam {point.beam}", at, fontsize=7, xytext=(4, 4), textcoords="offset points"
+            )
+    axes.set(xlabel="sentences a second", ylabel="BLEU", xscale="log")
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,99 @@
+"""Sentences decoded alone and in crowds, which must be told apart by nothing."""
+
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from service.admission import Job
+from service.beam import Beam
+from service.bundle import Model
+from service.engine import Capacity, Engine
+from service.hypotheses import Path, Source
+from service.runner import Runner
+from service.search import Greedy, Search
+
+BEAMS = (1, 1, 1, 1, 1, 1, 1, 2, 4)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A model, an engine of two workers, and sentences, some of them for a wide beam."""
+
+    about: Model
+    engine: Engine
+    sources: Sequence[tuple[int, ...]]
+
+    @property
+    def count(self) -> int:
+        """How many sentences there are."""
+        return len(self.sources)
+
+    def job(self, index: int) -> Job:
+        """A sentence, to be decoded afresh."""
+        source = self.sources[index]
+        delays = {attention.kind: attention.delay for attention in self.about.attention}
+        told = Source(len(source), self.about.special.eos, self.about.special.bos, delays)
+        limit, beams = 2 * len(source) + 10, BEAMS[index % len(BEAMS)]
+        search: Search = Greedy(told, limit) if beams == 1 else Beam(told, limit, beams, beams)
+        return Job(source, search)
+
+    def alone(self) -> list[list[Path]]:
+        """Decode them one after the other."""
+
+        async def one_by_one() -> list[list[Path]]:
+            return [(await self.engine.run([self.job(index)]))[0] for index in range(self.count)]
+
+        return asyncio.run(one_by_one())
+
+    def together(self) -> list[list[Path]]:
+        """Decode them at once."""
+        return asyncio.run(self.engine.run([self.job(index) for index in range(self.count)]))
+
+
+@contextmanager
+def gathered(runner: Runner, sources: Sequence[tuple[int, ...]]) -> Iterator[Setting]:
+    """Sentences and an engine, which is stopped afterwards."""
+    engine = Engine(runner, Capacity(workers=2, slots=16, batch_tokens=4096, queue=10_000))
+    try:
+        yield Setting(runner.model, engine, sources)
+    finally:
+        engine.close(0.0)
+
+
+def check_equal(found: Sequence[Path], expected: Sequence[Path]) -> None:
+    """Hypotheses, their order, scores and every attention, to the last bit."""
+    assert [path.tokens for path in found] == [path.tokens for path in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert (one.scores == other.scores).all()
+        assert one.attention.keys() == other.attention.keys()
+        for kind, rows in one.attention.items():
+            assert (rows == other.attention[kind]).all()
+
+
+def check_interleaved(setting: Setting, alone: list[list[Path]], seed: int) -> None:
+    """Let everybody come when they like, and some leave before their turn ends."""
+    rng, count = random.Random(seed), setting.count
+    order = rng.sample(range(count), count)
+    slowness = rng.choice([0.0, 0.0005, 0.002])
+
+    async def visitor(index: int, delay: float, patience: float | None) -> None:
+        await asyncio.sleep(delay)
+        work = asyncio.create_task(setting.engine.run([setting.job(index)]))
+        if patience is not None:  # leaves before its turn ends, in the middle of a batch
+            await asyncio.wait([work], timeout=patience)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            return
+        check_equal((await work)[0], alone[index])
+
+    async def crowd() -> None:
+        visitors = [visitor(i, at * slowness, None) for at, i in enumerate(order)]
+        leavers = [
+            visitor(i, rng.random() * count * slowness, rng.random() * 0.01)
+            for i in rng.sample(order, count // 10)
+        ]
+        await asyncio.gather(*visitors, *leavers)
+
+    asyncio.run(crowd())
