@@ -185,3 +185,19 @@ def test_a_sentence_is_drawn_from_a_sealed_bundle(toy_bundle: Bundle, tmp_path: 
 
 def test_an_unsealed_folder_is_not_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "not verified and sealed" in fails(monkeypatch, "draw", tmp_path, "Hello.")
+
+
+def test_damage_is_measured_with_a_sealed_bundle(toy_run: Run, toy_bundle: Bundle) -> None:
+    arguments = ["damage", str(toy_bundle.folder), "--data", str(toy_run.data)]
+    arguments += ["--set", "dev.tsv.gz", "--set", "gold.tsv.gz", "--pairs", "20"]
+    result = CliRunner().invoke(commands.app, arguments, env={"NO_COLOR": "1"})
+    assert result.exit_code == 0, result.output
+    assert "first half of dev.tsv.gz" in result.output
+    assert result.output.count("possible_hallucination") == 2 * 5
+
+
+def test_a_set_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, toy_bundle: Bundle, tmp_path: Path
+) -> None:
+    line = fails(monkeypatch, "damage", toy_bundle.folder, "--data", tmp_path)
+    assert line.endswith("tatoeba.en-fr.tsv.gz: No such file or directory")
