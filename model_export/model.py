@@ -100,7 +100,7 @@ class Decoder(nn.Module):
             self.top = nn.GRU(memory + sizes.decoder, sizes.decoder_top, batch_first=True)
         width = memory + sizes.decoder + sizes.decoder_top
         self.combine = nn.Linear(width, sizes.target_embedding, bias=False)
-        self.sizes = (sizes.decoder, sizes.decoder_top)
+        self.size = sizes.decoder
         self.bias = nn.Parameter(torch.zeros(pieces))
 
     def forward(
@@ -111,7 +111,7 @@ class Decoder(nn.Module):
         embedded (B, T, E), state (B, D + U)
         -> states (B, T, D), features (B, T, E), cross (B, T, S), last state (B, D + U)
         """
-        lower, upper = state.split(self.sizes, dim=-1)
+        lower, upper = state[:, : self.size], state[:, self.size :]
         states, last = self.gru(self.dropout(embedded), lower[None].contiguous())
         context, cross = self.attention(states, memory.states, memory.mask)
         known = torch.cat([context, states], dim=-1)  # (B, T, M + D)
