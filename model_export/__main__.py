@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from model_export import alarms, config, corpus, distil, draft, labels, pictures
 from model_export import compare as comparing
-from model_export import config, corpus, distil, draft, labels, pictures
 from model_export import evaluate as evaluating
 from model_export import explain as explaining
 from model_export import seal as sealing
@@ -216,6 +216,35 @@ def draw(
     translator = Translator(open_bundle(bundle), evaluating.CAPACITY)
     typer.echo(str(pictures.draw_translation(translator, text, out)))
     translator.close(0.0)
+
+
+@app.command(name="damage")
+def measure_damage(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a sealed bundle")],
+    data: Data = DATA,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Pairs; half of the first set tunes")
+    ] = None,
+    pairs: Annotated[int, typer.Option(help="Most pairs of a set")] = 400,
+    seed: int = 1,
+) -> None:
+    """Damage pairs on purpose, and measure how often the service's warnings find it."""
+    first, *others = sets or alarms.SETS
+    tuning, rest = alarms.halves(list(corpus.read_pairs(data, [first])))
+    measured = {first: rest, **{name: list(corpus.read_pairs(data, [name])) for name in others}}
+    translator = Translator(open_bundle(bundle), evaluating.CAPACITY)
+    best = alarms.thresholds(translator, alarms.sample(tuning, pairs, seed))
+    typer.echo(
+        f"thresholds by the first half of {first}: "
+        f"omission {best.omission:.3f}, hallucination {best.hallucination:.3f}"
+    )
+    rows = [
+        row
+        for name, found in measured.items()
+        for row in alarms.measure(translator, name, alarms.sample(found, pairs, seed), seed)
+    ]
+    translator.close(0.0)
+    Console(width=120).print(alarms.table(rows))
 
 
 def _line(metric: evaluating.Metric) -> str:

@@ -1,7 +1,7 @@
 """Word links from a statistical aligner, as targets for guided alignment.
 
 eflomal (Östling and Tiedemann 2016) aligns the subword pieces of the training pairs in
-both directions; the two are symmetrised (Och and Ney 2003). It is called as a separate
+both directions; the two are merged by `service.symmetrization`. It is called as a separate
 program, offline, and is no dependency of the service. Guided alignment: Chen et al. 2016.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from model_export.corpus import Ragged
+from service.symmetrization import METHODS
 
 Links = set[tuple[int, int]]
 
@@ -23,9 +24,9 @@ class AlignerError(Exception):
 
 def label_links(source: Ragged, target: Ragged, symmetrization: str) -> Ragged:
     """Align pieces and return the links, packed as in `Encoded.links`; raises `AlignerError`."""
-    merge = SYMMETRIZATIONS.get(symmetrization)
+    merge = METHODS.get(symmetrization)
     if merge is None:
-        raise AlignerError(f"unknown symmetrization {symmetrization!r}: {sorted(SYMMETRIZATIONS)}")
+        raise AlignerError(f"unknown symmetrization {symmetrization!r}: {sorted(METHODS)}")
     with tempfile.TemporaryDirectory() as folder:
         forward, backward = _run_aligner(source, target, Path(folder))
         rows = []
@@ -67,33 +68,6 @@ def _read(path: Path) -> Iterator[Links]:
 def _link(item: str) -> tuple[int, int]:
     source, _, target = item.partition("-")
     return int(source), int(target)
-
-
-def intersection(forward: Links, backward: Links) -> Links:
-    """Links that both directions made: few and right."""
-    return forward & backward
-
-
-def grow_diag(forward: Links, backward: Links) -> Links:
-    """Intersection grown along neighbours of the union (Koehn et al. 2005)."""
-    union, links = forward | backward, forward & backward
-    steps = [(-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
-    queue = sorted(links)
-    sources, targets = {s for s, _ in links}, {t for _, t in links}
-    while queue:
-        s, t = queue.pop(0)
-        for ds, dt in steps:
-            near = (s + ds, t + dt)
-            new = near[0] not in sources or near[1] not in targets
-            if near in union and near not in links and new:
-                links.add(near)
-                queue.append(near)
-                sources.add(near[0])
-                targets.add(near[1])
-    return links
-
-
-SYMMETRIZATIONS = {"intersection": intersection, "grow-diag": grow_diag}
 
 
 def coverage(links: Ragged, target: Ragged) -> float:

@@ -96,8 +96,8 @@ class Splitter:
         """Return the best split into pieces or, with `smoothness` (Kudo's alpha), any."""
         if smoothness is None:
             return list(self._model.encode(text))
-        options = {"enable_sampling": True, "nbest_size": -1, "alpha": smoothness}
-        return list(self._model.encode(text, **options))
+        made = self._model.encode(text, enable_sampling=True, nbest_size=-1, alpha=smoothness)
+        return list(made)
 
 
 def _forget_paths(path: Path) -> None:

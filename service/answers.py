@@ -17,6 +17,10 @@ Span = Annotated[
     list[int],
     Field(min_length=2, max_length=2, description="Half-open, in Unicode code points."),
 ]
+Stretch = Annotated[
+    list[int],
+    Field(min_length=2, max_length=2, description="Half-open, in target words."),
+]
 
 
 class IntegerMatrix(_Answer):
@@ -65,6 +69,65 @@ class LinkAnswer(_Answer):
     score: float = Field(ge=0, le=1)
 
 
+class EntropyAnswer(_Answer):
+    """How spread an attention is: 0 is all on one word."""
+
+    words: list[float] = Field(description="In nats, one a target word, `</s>` counted in.")
+    mean: float
+
+
+class CoverageAnswer(_Answer):
+    """What attention a source word received from the target words."""
+
+    received: float = Field(description="The sum.")
+    strongest: float = Field(description="The most that one target word gave it.")
+    linked: bool
+
+
+class RepeatedAnswer(_Answer):
+    """A source word that separate stretches of the target focus on."""
+
+    source: int
+    targets: list[Stretch]
+
+
+class EvidenceAnswer(_Answer):
+    """The best evidence in the sentence, whether or not it is enough for a warning."""
+
+    omission: float
+    hallucination: float
+
+
+class WarningAnswer(_Answer):
+    """Words that may be missing in the target, or made up there."""
+
+    code: Literal["possible_omission", "possible_hallucination"]
+    message: str = Field(description="For people; names the words.")
+    words: list[int] = Field(
+        description="Of the source for an omission, of the target for a hallucination."
+    )
+    spans: list[Span] = Field(description="One a word.")
+
+
+class DiagnosticsAnswer(_Answer):
+    """What the attentions over words tell of a sentence or pair; lists by kind of attention."""
+
+    attention: str = Field(description="The kind that links, and all that has no kind, is from.")
+    entropy: dict[str, EntropyAnswer]
+    end_mass: dict[str, list[float]] = Field(description="Weight on `</s>`, one a target word.")
+    coverage: list[CoverageAnswer] = Field(description="One a source word.")
+    unattended: list[int] = Field(description="Source words that no target word looked at.")
+    unsourced: list[int] = Field(description="Target words without link or clear attention.")
+    repeated_focus: list[RepeatedAnswer]
+    evidence: EvidenceAnswer
+    warnings: list[WarningAnswer]
+
+
+Told = Annotated[
+    DiagnosticsAnswer | None, Field(description="Only where `diagnostics` were asked for.")
+]
+
+
 class HypothesisAnswer(_Answer):
     """One translation of a sentence."""
 
@@ -80,6 +143,7 @@ class SentenceAnswer(HypothesisAnswer):
 
     source: SideAnswer
     alternatives: list[HypothesisAnswer]
+    diagnostics: Told = None
 
 
 class TranslationAnswer(_Answer):
@@ -113,12 +177,16 @@ class AlignmentAnswer(_Answer):
     alignment: list[LinkAnswer]
     pharaoh: str = Field(description="The links once more, as `source-target`, space-separated.")
     score: float = Field(description="Mean log-probability of the target, given the source.")
+    diagnostics: Told = None
 
 
 class AlignAnswer(_Answer):
     """What `/align` answers: an alignment for each pair, in order."""
 
     model: ModelName
+    reverse_model: ModelName | None = Field(
+        default=None, description="The model of the other direction; only with `symmetrize`."
+    )
     alignments: list[AlignmentAnswer]
 
 

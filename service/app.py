@@ -23,6 +23,7 @@ from service.answers import (
     TranslateAnswer,
 )
 from service.catalog import Catalog
+from service.directions import align_both_ways
 from service.documentation import DESCRIPTION, PAGE, add_documentation, answers, body
 from service.errors import Unavailable
 from service.limits import check_align, check_translate
@@ -172,8 +173,14 @@ async def _aligned(request: Request, asked: AlignRequest) -> Response:
     check_align(asked, settings)
     translator = _catalog(request).choose(asked.source, asked.target)
     options = asked.options(settings.timeout_seconds)
-    done = await unless_gone(request, translator.align(asked.translator_pairs(), options))
-    return answer(wire.aligned(translator.manifest, done, asked.matrix))
+    pairs = asked.translator_pairs()
+    if asked.symmetrize is None:
+        done = await unless_gone(request, translator.align(pairs, options))
+        return answer(wire.aligned(translator.manifest, done, asked.matrix))
+    reverse = _catalog(request).reverse(translator)
+    work = align_both_ways(translator, reverse, pairs, options, asked.symmetrize)
+    done = await unless_gone(request, work)
+    return answer(wire.aligned(translator.manifest, done, asked.matrix, reverse.manifest))
 
 
 async def _models(request: Request) -> Response:

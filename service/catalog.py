@@ -14,7 +14,7 @@ from service import cores
 from service.bundle import open_bundle
 from service.device import HOST, Device, find
 from service.engine import Capacity
-from service.errors import AmbiguousPair, BundleError, UnknownPair
+from service.errors import AmbiguousPair, BundleError, NoReverseModel, UnknownPair
 from service.settings import Settings
 from service.translator import Options, Translator
 
@@ -93,6 +93,17 @@ class Catalog:
         if not chosen:
             raise UnknownPair(f"no model translates {source or '?'} to {target or '?'}", pairs)
         raise AmbiguousPair("more than one model fits: name source and target", pairs)
+
+    def reverse(self, translator: Translator) -> Translator:
+        """Return the translator of the other direction; raises `NoReverseModel`."""
+        source, target = translator.manifest.target.code, translator.manifest.source.code
+        try:
+            return self.choose(source, target)
+        except UnknownPair as error:
+            raise NoReverseModel(
+                f"symmetrize needs a model for {source} to {target}, and none is loaded",
+                {"needed": [source, target], **(error.detail or {})},
+            ) from None
 
     def close(self, grace_seconds: float) -> None:
         """Take nothing new, finish what is on board, and stop every thread."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from service import examples
-from service.answers import ErrorAnswer
+from service.answers import DiagnosticsAnswer, ErrorAnswer
 from service.schemas import AlignRequest, TranslateRequest
 
 Responses = dict[int | str, dict[str, Any]]
@@ -89,6 +89,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas.update(schema.pop("$defs", {}))
         schemas[shape.__name__] = schema
     schemas[ErrorAnswer.__name__]["example"] = examples.REFUSED
+    schemas[DiagnosticsAnswer.__name__]["example"] = examples.DIAGNOSTICS
     for parameter in document["paths"]["/align"]["get"]["parameters"]:
         if parameter["name"] in examples.ALIGN_QUERY:
             parameter["example"] = examples.ALIGN_QUERY[parameter["name"]]

@@ -10,6 +10,7 @@
     │   ├── WrongMethod             method_not_allowed      405
     │   ├── UnknownPair             unknown_pair            422
     │   ├── AmbiguousPair           ambiguous_pair          422
+    │   ├── NoReverseModel          no_reverse_model        422
     │   ├── SentenceTooLong         sentence_too_long       422
     │   ├── TextTooLong             text_too_long           422
     │   ├── TooManyTexts            too_many_texts          422
@@ -105,6 +106,12 @@ class AmbiguousPair(RequestError):
     """A language was left out and more than one bundle fits."""
 
     code = "ambiguous_pair"
+
+
+class NoReverseModel(RequestError):
+    """Both directions were asked for, and no loaded bundle translates the other way."""
+
+    code = "no_reverse_model"
 
 
 class SentenceTooLong(RequestError):

@@ -95,6 +95,34 @@ ALIGNED: Example = {
     ],
 }
 
+DIAGNOSTICS: Example = {
+    "attention": "alignment",
+    "entropy": {
+        "cross": {"words": [0.4064, 1.1292, 0.1508], "mean": 0.5621},
+        "alignment": {"words": [0.8361, 0.6203, 0.0203], "mean": 0.4922},
+    },
+    "end_mass": {"cross": [0.1083, 0.059, 0.0008], "alignment": [0.0055, 0.0021, 0.0]},
+    "coverage": [
+        {"received": 0.5377, "strongest": 0.5237, "linked": True},
+        {"received": 0.8039, "strongest": 0.7842, "linked": True},
+        {"received": 0.6397, "strongest": 0.4454, "linked": False},
+        {"received": 0.0135, "strongest": 0.0082, "linked": False},
+        {"received": 0.9975, "strongest": 0.997, "linked": True},
+    ],
+    "unattended": [3],
+    "unsourced": [],
+    "repeated_focus": [],
+    "evidence": {"omission": 0.4396, "hallucination": 0.0},
+    "warnings": [
+        {
+            "code": "possible_omission",
+            "message": 'Nothing in the target seems to translate "and", "dance".',
+            "words": [2, 3],
+            "spans": [[8, 11], [12, 17]],
+        }
+    ],
+}
+
 MODELS: list[Example] = [
     {
         **_MODEL,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from service.errors import RequestError
+from service.symmetrization import Method
 from service.translator import Options, Pair
 
 AttentionKind = Literal["cross", "alignment", "none"]
@@ -70,6 +71,21 @@ Form = Annotated[
         "`scale` and `weights`, integers that are the weights times the scale; half the bytes.",
     ),
 ]
+Diagnose = Annotated[
+    bool,
+    Field(
+        description="Whether to tell what the attentions over words say: entropy, coverage, words "
+        "that nothing translates, and warnings of a possible omission or hallucination.",
+    ),
+]
+Symmetrize = Annotated[
+    Method | None,
+    Field(
+        description="Align in both directions and merge the links in this way, as Moses does; it "
+        "needs a model for the other direction. null: links of the asked direction only.",
+        examples=["grow-diag-final-and"],
+    ),
+]
 
 
 class _Request(BaseModel):
@@ -119,6 +135,7 @@ class TranslateRequest(_Request):
     )
     timeout: Timeout = None
     matrix: Form = "decimals"
+    diagnostics: Diagnose = False
 
     def texts(self) -> list[str]:
         """The texts, of which a lone string is one."""
@@ -135,6 +152,7 @@ class TranslateRequest(_Request):
             unit=self.unit,
             split_sentences=self.split_sentences,
             max_length=self.max_length,
+            diagnostics=self.diagnostics,
         )
 
 
@@ -169,8 +187,10 @@ class AlignRequest(_Request):
         default="alignment", description="Which matrix to return; see `/translate`."
     )
     unit: Unit = Field(default="token", description="What the rows and columns of the matrix are.")
+    symmetrize: Symmetrize = None
     timeout: Timeout = None
     matrix: Form = "decimals"
+    diagnostics: Diagnose = False
 
     def translator_pairs(self) -> list[Pair]:
         """The pairs as the translator takes them."""
@@ -178,8 +198,12 @@ class AlignRequest(_Request):
 
     def options(self, longest: float) -> Options:
         """How to align them, in at most `longest` seconds."""
-        timeout = min(longest, self.timeout or longest)
-        return Options(attention=self.attention, unit=self.unit, timeout=timeout)
+        return Options(
+            attention=self.attention,
+            unit=self.unit,
+            timeout=min(longest, self.timeout or longest),
+            diagnostics=self.diagnostics,
+        )
 
 
 class AlignQuery(_Request):
@@ -195,6 +219,8 @@ class AlignQuery(_Request):
         default="alignment", description="Which matrix to return; see `POST /translate`."
     )
     unit: Unit = Field(default="token", description="What the rows and columns of the matrix are.")
+    symmetrize: Symmetrize = None
+    diagnostics: Annotated[Diagnose, Field(strict=False)] = False  # a query holds strings only
 
     def request(self) -> AlignRequest:
         """The same question as a body would ask it."""
@@ -205,6 +231,8 @@ class AlignQuery(_Request):
             target=self.target,
             attention=self.attention,
             unit=self.unit,
+            symmetrize=self.symmetrize,
+            diagnostics=self.diagnostics,
         )
 
 

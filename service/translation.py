@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.alignment import Link
+from service.diagnostics import Diagnostics
 from service.segmentation import Span
 
 Matrix = NDArray[np.float32]
@@ -67,12 +68,14 @@ class Hypothesis:
 class TranslatedSentence:
     """A source sentence with its best hypothesis and the others that were asked for.
 
-    The spans of an alternative are those it would have in the place of the best.
+    The spans of an alternative are those it would have in the place of the best. Diagnostics,
+    where they were asked for, are of the best.
     """
 
     source: Side
     best: Hypothesis
     alternatives: tuple[Hypothesis, ...]
+    diagnostics: Diagnostics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Alignment:
     alignment: tuple[Link, ...]
     pharaoh: str
     score: float
+    diagnostics: Diagnostics | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,37 +12,32 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
-import numpy as np
-
-from service import alignment, words
+from service import alignment
 from service.admission import Job
 from service.alignment import Link
 from service.beam import Beam
-from service.bundle import Bundle, Language, Manifest
+from service.bundle import Bundle, Manifest
 from service.device import HOST, Device
 from service.device_runner import open_runner
+from service.diagnostics import Diagnostics, Seen, diagnose
 from service.engine import DEFAULT_TIMEOUT, Capacity, Engine
-from service.errors import EmptyWord, InvalidBeam, RequestError, SentenceTooLong
+from service.errors import InvalidBeam, RequestError
 from service.hypotheses import UNGUARDED, Chosen, Path, Source
 from service.repetition import allowed
 from service.search import Forced, Greedy, Search
-from service.segmentation import Segmented, Span, join_gap, segment
-from service.tokenizer import Encoded, Spelling, Tokenizer, check_unicode
+from service.segmentation import Segmented, join_gap, segment
+from service.tokenizer import Spelling, check_unicode
 from service.translation import (
     Alignment,
     Hypothesis,
     Matrix,
     Progress,
     SentenceDone,
-    Side,
-    Token,
     TokenChosen,
     TranslatedSentence,
     Translation,
-    Word,
 )
-
-EOS = "</s>"
+from service.units import EOS, Unit, UnitPair, Units, check_length, source_side, target_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +55,7 @@ class Options:
     max_length: int | None = None
     length_penalty: float = 1.0
     timeout: float = DEFAULT_TIMEOUT
+    diagnostics: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +67,12 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unit:
-    """A text made ready: where it lies, its ids, and its words."""
-
-    text: str
-    start: int
-    encoded: Encoded
-    words: tuple[Span, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Place:
     """A sentence of a request: which of which text it is."""
 
     text: int
     sentence: int
-    unit: _Unit
+    unit: Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +88,9 @@ class Translator:
 
     def __init__(self, bundle: Bundle, capacity: Capacity, device: Device = HOST) -> None:
         self.manifest: Manifest = bundle.manifest
-        self._source = Tokenizer(bundle.path(self.manifest.source.tokenizer))
-        self._target = Tokenizer(bundle.path(self.manifest.target.tokenizer))
-        words.words("", self.manifest.source.words)
-        words.words("", self.manifest.target.words)
+        self._units = Units(bundle)
+        self._source = self._units.tokenizers["source"]
+        self._target = self._units.tokenizers["target"]
         self._runner = open_runner(bundle.path, self.manifest.model, device)
         self._engine = Engine(self._runner, capacity)
         self._delays = {a.kind: a.delay for a in self.manifest.model.attention}
@@ -153,12 +138,12 @@ class Translator:
         self._check(options)
         segmented = [self._segment(text, options) for text in texts]
         places = [
-            _Place(text, number, self._unit(s.text, s.span.start, self.manifest.source))
+            _Place(text, number, self._units.text(s.text, s.span.start, "source"))
             for text, one in enumerate(segmented)
             for number, s in enumerate(one.sentences)
         ]
         for index, place in enumerate(places):
-            self._check_length(place.unit, index, place.text)
+            check_length(place.unit, self._units.limits["source"], index, place.text, "source")
         return _Prepared(segmented, places)
 
     def _jobs(self, prepared: _Prepared, options: Options, watched: bool = False) -> list[Job]:
@@ -188,7 +173,7 @@ class Translator:
         check_unicode(text)
         return segment(text, self.manifest.source.code, options.split_sentences)
 
-    def _job(self, unit: _Unit, options: Options, watched: bool = False) -> Job:
+    def _job(self, unit: Unit, options: Options, watched: bool = False) -> Job:
         source = (*unit.encoded.ids, self._source.eos)
         limit = self._limit(len(source), options.max_length)
         return Job(source, self._search(source, limit, options), watched)
@@ -224,28 +209,25 @@ class Translator:
         return Translation(text, total / max(1, tokens), tuple(sentences))
 
     def _sentence(
-        self, unit: _Unit, paths: Sequence[Path], start: int, options: Options
+        self, unit: Unit, paths: Sequence[Path], start: int, options: Options
     ) -> TranslatedSentence:
-        best, *others = (self._hypothesis(unit, path, start, options) for path in paths)
-        return TranslatedSentence(self._source_side(unit), best, tuple(others))
+        targets = [self._units.written(path, start) for path in paths]
+        best, *others = (
+            self._hypothesis(unit, target, path, options)
+            for target, path in zip(targets, paths, strict=True)
+        )
+        told = self._diagnose(unit, targets[0], paths[0], best.alignment, options)
+        return TranslatedSentence(source_side(unit), best, tuple(others), told)
 
     def _target_gaps(self, one: Segmented) -> list[str]:
         code = self.manifest.target.code
         inner = [join_gap(gap, code) for gap in one.gaps[1:-1]]
         return [one.gaps[0], *inner, *one.gaps[1:][-1:]]
 
-    def _hypothesis(self, unit: _Unit, path: Path, start: int, options: Options) -> Hypothesis:
-        target = self._target_unit(path, start)
-        attention, links = self._read(unit, target, path, options)
-        side = self._target_side(target, path)
+    def _hypothesis(self, source: Unit, target: Unit, path: Path, options: Options) -> Hypothesis:
+        attention, links = self._read(source, target, path, options)
         reason = "stop" if path.finished else "length"
-        return Hypothesis(side, attention, tuple(links), path.score, reason)
-
-    def _target_unit(self, path: Path, start: int) -> _Unit:
-        ids = path.tokens[:-1] if path.finished else path.tokens
-        decoded = self._target.decode(ids)
-        spans = words.words(decoded.text, self.manifest.target.words)
-        return _Unit(decoded.text, start, Encoded(ids, decoded.spans), spans)
+        return Hypothesis(target_side(target, path), attention, tuple(links), path.score, reason)
 
     # ---------------------------------------------------------------------- align
 
@@ -254,63 +236,73 @@ class Translator:
 
         A pair without a target is translated first. Raises as `translate` does.
         """
+        return await self.force(await self.prepare_pairs(pairs, options), options)
+
+    async def prepare_pairs(self, pairs: Sequence[Pair], options: Options) -> list[UnitPair]:
+        """Make both sides of every pair ready, and translate what has no target.
+
+        Raises as `translate` does.
+        """
         self._check(options)
-        sources = [self._given(pair.source, self.manifest.source, "source") for pair in pairs]
+        limits = self._units.limits
+        sources = [self._units.given(pair.source, "source") for pair in pairs]
         for index, unit in enumerate(sources):
-            self._check_length(unit, index, index)
+            check_length(unit, limits["source"], index, index, "source")
         targets = await self._targets(pairs, sources, options)
+        for index, unit in enumerate(targets):
+            check_length(unit, limits["target"], index, index, "target")
+        return [UnitPair(*sides) for sides in zip(sources, targets, strict=True)]
+
+    def turn_pairs(self, pairs: Sequence[UnitPair]) -> list[UnitPair]:
+        """Take over the pairs of a translator of the other direction, texts and words as they are.
+
+        Raises `SentenceTooLong`, which calls the sides what the other translator calls them.
+        """
+        limits = self._units.limits
+        turned = []
+        for index, pair in enumerate(pairs):
+            source = self._units.taken_over(pair.target, "source")
+            target = self._units.taken_over(pair.source, "target")
+            check_length(source, limits["source"], index, index, "target")
+            check_length(target, limits["target"], index, index, "source")
+            turned.append(UnitPair(source, target))
+        return turned
+
+    async def force(self, pairs: Sequence[UnitPair], options: Options) -> list[Alignment]:
+        """Force-decode what `prepare_pairs` or `turn_pairs` made ready, and link the words."""
         jobs = []
-        for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
-            self._check_length(target, index, index, "target")
-            ids = (*source.encoded.ids, self._source.eos)
-            jobs.append(Job(ids, Forced(self._about(len(ids)), target.encoded.ids)))
+        for pair in pairs:
+            ids = (*pair.source.encoded.ids, self._source.eos)
+            jobs.append(Job(ids, Forced(self._about(len(ids)), pair.target.encoded.ids)))
         answers = await self._engine.run(jobs, options.timeout)
         return [
-            self._aligned(source, target, paths[0], options)
-            for source, target, paths in zip(sources, targets, answers, strict=True)
+            self._aligned(pair.source, pair.target, paths[0], options)
+            for pair, paths in zip(pairs, answers, strict=True)
         ]
 
     async def _targets(
-        self, pairs: Sequence[Pair], sources: Sequence[_Unit], options: Options
-    ) -> list[_Unit]:
+        self, pairs: Sequence[Pair], sources: Sequence[Unit], options: Options
+    ) -> list[Unit]:
         """Return the given targets made ready, and translations where none is given."""
         given = [
-            None if p.target is None else self._given(p.target, self.manifest.target, "target")
-            for p in pairs
+            None if pair.target is None else self._units.given(pair.target, "target")
+            for pair in pairs
         ]
         open_sources = [s for s, target in zip(sources, given, strict=True) if target is None]
         jobs = [self._job(unit, options) for unit in open_sources]
         made = iter(await self._engine.run(jobs, options.timeout) if jobs else [])
-        return [self._target_unit(next(made)[0], 0) if t is None else t for t in given]
+        return [self._units.written(next(made)[0], 0) if t is None else t for t in given]
 
-    def _given(self, text: str | tuple[str, ...], language: Language, side: str) -> _Unit:
-        """Make a given text or list of words ready; raises `EmptyWord` or `RequestError`."""
-        if isinstance(text, str):
-            check_unicode(text)
-            if not text.strip():
-                raise RequestError(f"the {side} text of a pair is empty", {"side": side})
-            return self._unit(text, 0, language)
-        if not text:
-            raise RequestError(f"the {side} list of a pair is empty", {"side": side})
-        spans, start = [], 0
-        for index, word in enumerate(text):
-            check_unicode(word)
-            if not word.strip():
-                raise EmptyWord(f"{side} word {index} is empty", {"side": side, "index": index})
-            spans.append(Span(start, start + len(word)))
-            start += len(word) + len(language.joiner)
-        joined = language.joiner.join(text)
-        return _Unit(joined, 0, self._tokenizer(language).encode(joined), tuple(spans))
-
-    def _aligned(self, source: _Unit, target: _Unit, path: Path, options: Options) -> Alignment:
+    def _aligned(self, source: Unit, target: Unit, path: Path, options: Options) -> Alignment:
         attention, links = self._read(source, target, path, options)
         return Alignment(
-            self._source_side(source),
-            self._target_side(target, path),
+            source_side(source),
+            target_side(target, path),
             attention,
             tuple(links),
             alignment.pharaoh(links),
             path.score,
+            self._diagnose(source, target, path, links, options),
         )
 
     # --------------------------------------------------------------------- shared
@@ -327,25 +319,8 @@ class Translator:
                 f"this model has no {options.attention} attention", {"attention": sorted(kinds)}
             )
 
-    def _check_length(self, unit: _Unit, index: int, text: int, side: str = "source") -> None:
-        limits = self.manifest.model.limits
-        limit = limits.source_tokens if side == "source" else limits.target_tokens
-        count = len(unit.encoded.ids)
-        if count > limit:
-            raise SentenceTooLong(
-                f"{side} sentence {index} has {count} tokens; at most {limit} are accepted",
-                {"side": side, "index": index, "text": text, "count": count, "limit": limit},
-            )
-
-    def _tokenizer(self, language: Language) -> Tokenizer:
-        return self._source if language is self.manifest.source else self._target
-
-    def _unit(self, text: str, start: int, language: Language) -> _Unit:
-        encoded = self._tokenizer(language).encode(text)
-        return _Unit(text, start, encoded, words.words(text, language.words))
-
     def _read(
-        self, source: _Unit, target: _Unit, path: Path, options: Options
+        self, source: Unit, target: Unit, path: Path, options: Options
     ) -> tuple[Matrix | None, list[Link]]:
         """Return the attention that was asked for, and the word links."""
         rule = self.manifest.link_rule
@@ -362,33 +337,14 @@ class Translator:
             return folded, links
         return alignment.fold(matrix, shares, rows), links
 
-    def _source_side(self, unit: _Unit) -> Side:
-        end = Token("", _at(unit, len(unit.text)), EOS)
-        text, spans = unit.text, unit.encoded.spans
-        tokens = [Token(text[s.start : s.end], _moved(s, unit.start)) for s in spans]
-        return _side(unit, (*tokens, end))
-
-    def _target_side(self, unit: _Unit, path: Path) -> Side:
-        scores: list[float] = path.scores.astype(np.float64).tolist()
-        text, start = unit.text, unit.start
-        tokens = [
-            Token(text[span.start : span.end], _moved(span, start), None, score)
-            for span, score in zip(unit.encoded.spans, scores, strict=False)
-        ]
-        if path.finished:
-            tokens.append(Token("", _at(unit, len(unit.text)), EOS, scores[-1]))
-        return _side(unit, tuple(tokens))
-
-
-def _at(unit: _Unit, offset: int) -> Span:
-    return Span(unit.start + offset, unit.start + offset)
-
-
-def _moved(span: Span, by: int) -> Span:
-    return span.shift(by) if by else span
-
-
-def _side(unit: _Unit, tokens: tuple[Token, ...]) -> Side:
-    text, start = unit.text, unit.start
-    spelled = [Word(text[s.start : s.end], _moved(s, start)) for s in unit.words]
-    return Side(text, Span(start, start + len(text)), tokens, tuple(spelled))
+    def _diagnose(
+        self, source: Unit, target: Unit, path: Path, links: Sequence[Link], options: Options
+    ) -> Diagnostics | None:
+        """Return what the attentions over words tell of a pair, if that was asked for."""
+        if not options.diagnostics:
+            return None
+        shares = alignment.membership(source.encoded.spans, source.words)
+        rows = alignment.membership(target.encoded.spans, target.words)
+        folded = {kind: alignment.fold(one, shares, rows) for kind, one in path.attention.items()}
+        kind = self.manifest.link_rule.attention
+        return diagnose(Seen(source.spelled(), target.spelled(), folded, kind, links))

@@ -12,6 +12,7 @@ import numpy as np
 from service.alignment import Link
 from service.bundle import Manifest
 from service.catalog import Language
+from service.diagnostics import Caution, Diagnostics
 from service.schemas import MatrixForm
 from service.translation import (
     Alignment,
@@ -39,12 +40,17 @@ def translated(manifest: Manifest, translations: Sequence[Translation], form: Ma
     }
 
 
-def aligned(manifest: Manifest, alignments: Sequence[Alignment], form: MatrixForm) -> Wire:
-    """What `/align` answers."""
-    return {
-        "model": _model(manifest),
-        "alignments": [_alignment(alignment, form) for alignment in alignments],
-    }
+def aligned(
+    manifest: Manifest,
+    alignments: Sequence[Alignment],
+    form: MatrixForm,
+    reverse: Manifest | None = None,
+) -> Wire:
+    """What `/align` answers; `reverse` is the model of the other direction, where one was asked."""
+    models = {"model": _model(manifest)}
+    if reverse is not None:
+        models["reverse_model"] = _model(reverse)
+    return {**models, "alignments": [_alignment(alignment, form) for alignment in alignments]}
 
 
 def token_chosen(chosen: TokenChosen, form: MatrixForm) -> Wire:
@@ -99,6 +105,7 @@ def _sentence(sentence: TranslatedSentence, form: MatrixForm) -> Wire:
         "source": _side(sentence.source),
         **_hypothesis(sentence.best, form),
         "alternatives": [_hypothesis(other, form) for other in sentence.alternatives],
+        **_diagnostics(sentence.diagnostics, sentence.source, sentence.best.target),
     }
 
 
@@ -120,6 +127,52 @@ def _alignment(alignment: Alignment, form: MatrixForm) -> Wire:
         "alignment": _links(alignment.alignment),
         "pharaoh": alignment.pharaoh,
         "score": _score(alignment.score),
+        **_diagnostics(alignment.diagnostics, alignment.source, alignment.target),
+    }
+
+
+def _diagnostics(told: Diagnostics | None, source: Side, target: Side) -> Wire:
+    """The field of the diagnostics; none where they were not asked for."""
+    if told is None:
+        return {}
+    sides = {"possible_omission": source, "possible_hallucination": target}
+    content: Wire = {
+        "attention": told.attention,
+        "entropy": {
+            kind: {"words": _scores(one.words), "mean": _score(one.mean)}
+            for kind, one in told.entropy.items()
+        },
+        "end_mass": {kind: _scores(one) for kind, one in told.end_mass.items()},
+        "coverage": [
+            {
+                "received": _score(one.received),
+                "strongest": _score(one.strongest),
+                "linked": one.linked,
+            }
+            for one in told.coverage
+        ],
+        "unattended": list(told.unattended),
+        "unsourced": list(told.unsourced),
+        "repeated_focus": [
+            {"source": one.source, "targets": [list(stretch) for stretch in one.targets]}
+            for one in told.repeated_focus
+        ],
+        "evidence": {
+            "omission": _score(told.evidence.omission),
+            "hallucination": _score(told.evidence.hallucination),
+        },
+        "warnings": [_caution(caution, sides[caution.code]) for caution in told.warnings],
+    }
+    return {"diagnostics": content}
+
+
+def _caution(caution: Caution, side: Side) -> Wire:
+    spans = [side.words[index].span for index in caution.words]
+    return {
+        "code": caution.code,
+        "message": caution.message,
+        "words": list(caution.words),
+        "spans": [[span.start, span.end] for span in spans],
     }
 
 
@@ -152,6 +205,10 @@ def _links(links: Sequence[Link]) -> list[Wire]:
 
 def _attention(weights: Matrix | None, form: MatrixForm) -> object:
     return None if weights is None else matrix(weights, form)
+
+
+def _scores(scores: Sequence[float]) -> list[float]:
+    return [_score(score) for score in scores]
 
 
 def _score(score: float) -> float:

@@ -11,7 +11,8 @@ from service import examples
 from service.alignment import Link
 from service.bundle import Manifest
 from service.catalog import Language
-from service.errors import QueueFull, StepFailed, UnknownPair
+from service.diagnostics import Seen, diagnose
+from service.errors import NoReverseModel, QueueFull, StepFailed, UnknownPair
 from service.segmentation import Span
 from service.translation import (
     Alignment,
@@ -27,9 +28,11 @@ from service.translation import (
     Word,
 )
 from service.translator import Options, Pair, Translator
+from service.units import UnitPair
 
 MATRIX: Matrix = np.array([[0.93123456, 0.06876544], [0.0, 1.0]], np.float32)
 LINKS = (Link(0, 0, 0.97123),)
+TOLD = diagnose(Seen(("Thanks",), ("Merci",), {"cross": MATRIX}, "cross", LINKS))
 
 
 def side(text: str, score: float | None) -> Side:
@@ -42,13 +45,16 @@ def translation(text: str, options: Options) -> Translation:
     attention = None if options.attention == "none" else MATRIX
     best = Hypothesis(side("Merci", -0.25), attention, LINKS, -0.3101234, "stop")
     others = (dataclasses.replace(best, score=-0.5),) * (options.n_best - 1)
-    sentence = TranslatedSentence(side(text, None), best, others)
+    told = TOLD if options.diagnostics else None
+    sentence = TranslatedSentence(side(text, None), best, others, told)
     return Translation("Merci", -0.3101234, (sentence,) if text.strip() else ())
 
 
 class FakeManifest:
-    name = "en-fr"
     version = "1.2.3"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def summary(self) -> dict[str, object]:
         return examples.MODELS[0]
@@ -57,8 +63,9 @@ class FakeManifest:
 class FakeTranslator:
     """Answers at once; "wait" waits until it is cancelled, "crash" and "fail" do so."""
 
-    def __init__(self) -> None:
-        self.manifest = cast(Manifest, FakeManifest())
+    def __init__(self, name: str = "en-fr", links: tuple[Link, ...] = LINKS) -> None:
+        self.manifest = cast(Manifest, FakeManifest(name))
+        self.links = links
         self.options: list[Options] = []
         self.pairs: list[Pair] = []
         self.started = asyncio.Event()
@@ -99,12 +106,22 @@ class FakeTranslator:
             self.streams_closed += 1
 
     async def align(self, pairs: Sequence[Pair], options: Options) -> list[Alignment]:
-        self.options.append(options)
+        return await self.force(await self.prepare_pairs(pairs, options), options)
+
+    async def prepare_pairs(self, pairs: Sequence[Pair], options: Options) -> list[UnitPair]:
         self.pairs.extend(pairs)
         if pairs[0].source == "wait":
             await self._wait()
+        return cast(list[UnitPair], list(pairs))
+
+    def turn_pairs(self, pairs: Sequence[UnitPair]) -> list[UnitPair]:
+        return list(pairs)
+
+    async def force(self, pairs: Sequence[UnitPair], options: Options) -> list[Alignment]:
+        self.options.append(options)
         sides = side("Thanks", None), side("Merci", -0.25)
-        return [Alignment(*sides, MATRIX, LINKS, "0-0", -0.25) for _ in pairs]
+        told = TOLD if options.diagnostics else None
+        return [Alignment(*sides, MATRIX, self.links, "0-0", -0.25, told) for _ in pairs]
 
     async def _wait(self) -> None:
         self.started.set()
@@ -118,6 +135,7 @@ class FakeTranslator:
 class FakeCatalog:
     def __init__(self) -> None:
         self.translator = FakeTranslator()
+        self.reversed: FakeTranslator | None = None
         self.is_ready = True
         self.grace: float | None = None
 
@@ -125,6 +143,11 @@ class FakeCatalog:
         if source not in (None, "en") or target not in (None, "fr"):
             raise UnknownPair(f"no model for {source}-{target}", {"pairs": [["en", "fr"]]})
         return cast(Translator, self.translator)
+
+    def reverse(self, translator: Translator) -> Translator:
+        if self.reversed is None:
+            raise NoReverseModel("no model for fr to en", {"pairs": [["en", "fr"]]})
+        return cast(Translator, self.reversed)
 
     def translators(self) -> Sequence[Translator]:
         return [cast(Translator, self.translator)]

@@ -9,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service import examples
+from service.alignment import Link
 from service.answers import (
     AlignAnswer,
     ErrorAnswer,
@@ -21,7 +22,7 @@ from service.app import create_app
 from service.catalog import Catalog
 from service.settings import Settings
 from service.translator import Options, Pair
-from tests.stand_ins import FakeCatalog
+from tests.stand_ins import FakeCatalog, FakeTranslator
 
 
 @pytest.fixture
@@ -107,12 +108,61 @@ def test_one_pair_is_fetched(client: TestClient, catalog: FakeCatalog) -> None:
     assert catalog.translator.options == [Options(attention="cross", unit="word", timeout=60)]
 
 
+def test_both_directions_are_merged(client: TestClient, catalog: FakeCatalog) -> None:
+    catalog.reversed = FakeTranslator("fr-en", (Link(0, 0, 0.5), Link(3, 2, 0.5)))
+    asked = {"pairs": [{"source_text": "Thanks"}], "symmetrize": "union", "diagnostics": True}
+    answer = AlignAnswer.model_validate(client.post("/align", json=asked).json())
+    assert answer.reverse_model is not None
+    assert (answer.model.name, answer.reverse_model.name) == ("en-fr", "fr-en")
+    (found,) = answer.alignments
+    links = [(link.source, link.target, link.score) for link in found.alignment]
+    assert links == [(0, 0, 0.7356), (2, 3, 0.25)]
+    assert found.pharaoh == "0-0 2-3"
+    assert found.diagnostics is not None
+    assert catalog.translator.options == [
+        Options(attention="alignment", timeout=60, diagnostics=True)
+    ]
+    assert catalog.reversed.options == [Options(attention="none", timeout=60)]
+    query = {"source_text": "Thanks", "symmetrize": "intersection"}
+    answer = AlignAnswer.model_validate(client.get("/align", params=query).json())
+    assert [alignment.pharaoh for alignment in answer.alignments] == ["0-0"]
+
+
+def test_without_a_model_of_the_other_direction_there_is_no_merge(client: TestClient) -> None:
+    asked = {"pairs": [{"source_text": "Thanks"}], "symmetrize": "grow-diag"}
+    detail = refused(client.post("/align", json=asked), 422, "no_reverse_model")
+    assert detail == {"pairs": [["en", "fr"]]}
+
+
+def test_nothing_new_is_answered_unasked(client: TestClient) -> None:
+    aligned = client.post("/align", json={"pairs": [{"source_text": "Thanks"}]}).json()
+    assert list(aligned) == ["model", "alignments"]
+    assert list(aligned["alignments"][0])[-1] == "score"
+    (translated,) = client.post("/translate", json={"text": "Thanks"}).json()["translations"]
+    assert list(translated["sentences"][0])[-1] == "alternatives"
+
+
+def test_diagnostics_come_where_they_are_asked_for(client: TestClient) -> None:
+    asked = {"text": "Thanks", "beam_size": 2, "n_best": 2, "diagnostics": True}
+    answer = TranslateAnswer.model_validate(client.post("/translate", json=asked).json())
+    (sentence,) = answer.translations[0].sentences
+    assert sentence.diagnostics is not None
+    assert sentence.diagnostics.attention == "cross"
+    query = {"source_text": "Thanks", "diagnostics": "true"}
+    aligned = AlignAnswer.model_validate(client.get("/align", params=query).json())
+    assert aligned.alignments[0].diagnostics == sentence.diagnostics
+    assert aligned.reverse_model is None
+
+
 @pytest.mark.parametrize(
     ("query", "code", "status"),
     [
         ("", "invalid_request", 422),
         ("source_text=a&unit=line", "invalid_request", 422),
         ("source_text=a&sauce=en", "invalid_request", 422),
+        ("source_text=a&symmetrize=vote", "invalid_request", 422),
+        ("source_text=a&symmetrize=union", "no_reverse_model", 422),
+        ("source_text=a&diagnostics=perhaps", "invalid_request", 422),
         ("source_text=a&source_text=b", "invalid_request", 422),
         ("source_text=%ED%A0%80", "invalid_encoding", 400),
         ("source_text=a&source=xx", "unknown_pair", 422),

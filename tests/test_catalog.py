@@ -12,10 +12,18 @@ from service import cores
 from service.bundle import Bundle, write_manifest
 from service.catalog import Catalog
 from service.device import CUDA, HOST
-from service.errors import AmbiguousPair, BundleError, DeviceMissing, UnknownPair, UnsealedBundle
+from service.errors import (
+    AmbiguousPair,
+    BundleError,
+    DeviceMissing,
+    NoReverseModel,
+    UnknownPair,
+    UnsealedBundle,
+)
 from service.settings import Settings
 from tests.devices import StandIn
 
+PAIRS = [["de", "en"], ["en", "de"], ["en", "fr"], ["en", "fr-CA"]]
 ONE = Settings(workers=1, slots=8, device="cpu")
 
 
@@ -38,7 +46,7 @@ def place(toy_bundle: Bundle, folder: Path, source: str, target: str) -> None:
 @pytest.fixture(scope="module")
 def loaded(toy_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
     folder = tmp_path_factory.mktemp("bundles")
-    for source, target in (("en", "fr"), ("en", "fr-CA"), ("de", "en")):
+    for source, target in (("en", "fr"), ("en", "fr-CA"), ("de", "en"), ("en", "de")):
         place(toy_bundle, folder, source, target)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rooms, "EMBEDDED", folder)
@@ -77,13 +85,26 @@ def test_what_fits_several_is_ambiguous(
 def test_an_unknown_pair_lists_those_that_exist(loaded: Catalog) -> None:
     with pytest.raises(UnknownPair) as refusal:
         loaded.choose("fr", "en")
-    assert refusal.value.detail == {"pairs": [["de", "en"], ["en", "fr"], ["en", "fr-CA"]]}
+    assert refusal.value.detail == {"pairs": PAIRS}
+
+
+@pytest.mark.parametrize(("source", "target"), [("en", "de"), ("de", "en")])
+def test_the_other_direction_is_found(loaded: Catalog, source: str, target: str) -> None:
+    reverse = loaded.reverse(loaded.choose(source, target))
+    assert reverse is loaded.choose(target, source)
+
+
+@pytest.mark.parametrize("target", ["fr", "fr-CA"])
+def test_a_missing_direction_is_named(loaded: Catalog, target: str) -> None:
+    with pytest.raises(NoReverseModel, match=f"{target} to en") as refusal:
+        loaded.reverse(loaded.choose("en", target))
+    assert refusal.value.detail == {"needed": [target, "en"], "pairs": PAIRS}
 
 
 def test_languages_list_their_targets(loaded: Catalog) -> None:
     assert [(x.code, x.name, x.targets) for x in loaded.languages()] == [
         ("de", "DE", ("en",)),
-        ("en", "EN", ("fr", "fr-CA")),
+        ("en", "EN", ("de", "fr", "fr-CA")),
     ]
 
 

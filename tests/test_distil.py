@@ -75,8 +75,8 @@ def test_of_several_hypotheses_the_closest_to_the_reference_is_taken(run: Run) -
 
 def test_distilled_pairs_come_behind_and_have_no_links() -> None:
     rows = ([[1, 2], [3]], [[4], [5, 6]], [[0], [1, 2]])
-    shares = np.array([0.5, 1.0], np.float32)
-    pairs = Encoded(*(Ragged.of(some) for some in rows), shares)
+    source, target, links = (Ragged.of(some) for some in rows)
+    pairs = Encoded(source, target, links, np.array([0.5, 1.0], np.float32))
     joined = distil.with_distilled(
         pairs, {"source": Ragged.of([[7, 8]]), "target": Ragged.of([[9]])}
     )

@@ -67,6 +67,18 @@ def test_bodies_have_examples_in_the_order_of_their_fields(document: Any) -> Non
     assert given == examples.ALIGN_QUERY
 
 
+def test_what_is_asked_for_by_a_flag_is_explained(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas["DiagnosticsAnswer"]["example"] == examples.DIAGNOSTICS
+    for name in ("TranslateRequest", "AlignRequest"):
+        assert "entropy" in schemas[name]["properties"]["diagnostics"]["description"]
+    described = schemas["AlignRequest"]["properties"]["symmetrize"]
+    assert "null" in described["description"]
+    assert described["examples"] == ["grow-diag-final-and"]
+    names = {one["name"] for one in document["paths"]["/align"]["get"]["parameters"]}
+    assert {"symmetrize", "diagnostics"} <= names
+
+
 def test_refusals_have_our_shape_only(document: Any) -> None:
     for methods in document["paths"].values():
         for operation in methods.values():

@@ -18,11 +18,13 @@ GROUPS = {
     1: ("errors", "settings", "segmentation", "slots", "cores", "version"),
     1.5: ("hypotheses", "repetition", "search", "beam", "pace", "waiting"),
     2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "dequantise"),
+    2.25: ("symmetrization", "diagnostics"),
     2.5: ("device", "device_slots"),
     3: ("runner", "device_runner"),
     4: ("admission", "worker", "engine"),
     4.5: ("translation",),
-    5: ("translator", "catalog"),
+    4.75: ("units",),
+    5: ("translator", "catalog", "directions"),
     6: ("examples", "schemas", "answers", "limits", "wire"),
     7: ("request_ids", "requests", "responses", "streaming", "documentation"),
     8: ("app", "cli", "__main__"),
@@ -59,6 +61,8 @@ BANNED = {
     "service.search": {"asyncio", "threading"},
     "service.beam": {"asyncio", "threading"},
     "service.alignment": {"asyncio", "threading"},
+    "service.symmetrization": {"numpy", "asyncio", "threading"},
+    "service.diagnostics": {"asyncio", "threading"},
     "model_export": {"fastapi", "starlette", "uvicorn", "tests", "benchmarks"},
 }
 

@@ -1,20 +1,13 @@
-"""Word links: symmetrization, and the aligner as a program that may be missing or fail."""
+"""Word links: both directions merged, and the aligner as a program that may be missing or fail."""
 
 import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from model_export import labels
 from model_export.corpus import Ragged
-from model_export.labels import AlignerError, grow_diag, intersection
-
-LINKS = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)))
-
-FORWARD = {(0, 0), (1, 1), (2, 2), (2, 3), (4, 0)}
-BACKWARD = {(0, 0), (1, 1), (1, 2), (3, 2), (4, 0), (5, 5)}
+from model_export.labels import AlignerError
 
 ALIGNER = """#!{python}
 import sys
@@ -38,40 +31,6 @@ def install(monkeypatch: pytest.MonkeyPatch, folder: Path, body: str = "") -> Pa
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
     return program
-
-
-def test_intersection_keeps_what_both_directions_made() -> None:
-    assert intersection(FORWARD, BACKWARD) == {(0, 0), (1, 1), (4, 0)}
-
-
-def test_grow_diag_adds_neighbours_that_bring_a_new_word() -> None:
-    # (1, 2) brings target 2, (2, 2) source 2, (2, 3) target 3, (3, 2) source 3.
-    grown = {(1, 2), (2, 2), (2, 3), (3, 2)}
-    assert grow_diag(FORWARD, BACKWARD) == {(0, 0), (1, 1), (4, 0)} | grown
-
-
-def test_grow_diag_leaves_links_out_whose_words_are_linked() -> None:
-    assert grow_diag({(0, 0), (0, 1), (1, 0), (1, 1)}, {(0, 0), (1, 1)}) == {(0, 0), (1, 1)}
-
-
-def test_grow_diag_leaves_out_what_touches_nothing() -> None:
-    assert grow_diag({(0, 0), (2, 2)}, {(0, 0)}) == {(0, 0)}
-
-
-def test_grow_diag_starts_from_agreement() -> None:
-    assert grow_diag({(0, 0)}, {(0, 1)}) == set()
-
-
-@settings(deadline=None)
-@given(LINKS, LINKS)
-def test_grow_diag_lies_between_intersection_and_union(
-    forward: set[tuple[int, int]], backward: set[tuple[int, int]]
-) -> None:
-    grown = grow_diag(set(forward), set(backward))
-    assert forward & backward <= grown <= forward | backward
-    for link in grown - (forward & backward):
-        near = {(s, t) for s, t in grown if max(abs(s - link[0]), abs(t - link[1])) == 1}
-        assert near, "what was added touches another link"
 
 
 def rows() -> tuple[Ragged, Ragged]:
@@ -130,8 +89,8 @@ def test_an_unknown_symmetrization_is_named_before_any_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     install(monkeypatch, tmp_path, "sys.exit('was called')")
-    with pytest.raises(AlignerError, match=r"'union'.*grow-diag.*intersection"):
-        labels.label_links(*rows(), "union")
+    with pytest.raises(AlignerError, match=r"'vote'.*grow-diag.*intersection"):
+        labels.label_links(*rows(), "vote")
 
 
 def test_coverage_counts_linked_target_pieces() -> None:

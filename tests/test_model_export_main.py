@@ -153,29 +153,28 @@ def test_subwords_are_trained_and_the_corpus_encoded(recipe: Path, tmp_path: Pat
         assert texts == [line.split("\t")[column] for line in pairs]
 
 
-def test_labels_learn_from_more_corpora_but_keep_the_training_pairs(
+def test_all_training_pairs_are_labelled(
     monkeypatch: pytest.MonkeyPatch, recipe: Path, toy_run: Run, tmp_path: Path
 ) -> None:
-    lines = ["The cat.\tLe chat.\ttoy\n", *["A tree.\tUn arbre.\tmore\n"] * 5, "x\ty\tother\n"]
+    lines = ["The cat.\tLe chat.\ttoy\n", "A tree.\tUn arbre.\ttoy\n", "x\ty\tother\n"]
     with gzip.open(tmp_path / "train.tsv.gz", "wt", encoding="utf-8") as out:
         out.writelines(lines)
-    text = toy.RECIPE.replace("more_corpora = []", 'more_corpora = ["more"]')
-    recipe.write_text(text.replace("more_pairs = 0", "more_pairs = 3"), encoding="utf-8")
     run = dataclasses.replace(commands.open_run(recipe, tmp_path, tmp_path / "runs"), data=tmp_path)
     for model in (toy_run.source_model, toy_run.target_model):
         shutil.copyfile(model, run.path(model.name))
     commands.encode_corpus(run, corpus.training_pairs(tmp_path, run.recipe.corpus))
 
-    def label(source: Ragged, target: Ragged, keep: int, symmetrization: str) -> Ragged:
-        assert (len(source), len(target), keep) == (4, 4, 1)
-        assert symmetrization == run.recipe.labels.symmetrization
-        texts = [run.tokenizers()[1].decode(target[i].tolist()).text for i in range(4)]
-        assert texts == ["Le chat.", *["Un arbre."] * 3]
-        return Ragged.of([[1 << 16 | 1]])
+    def label(source: Ragged, target: Ragged, symmetrization: str) -> Ragged:
+        assert (len(source), symmetrization) == (2, run.recipe.labels.symmetrization)
+        texts = [run.tokenizers()[1].decode(target[i].tolist()).text for i in range(2)]
+        assert texts == ["Le chat.", "Un arbre."]
+        return Ragged.of([[1 << 16 | 1], []])
 
     monkeypatch.setattr("model_export.labels.label_links", label)
     commands.make_labels(recipe, tmp_path, tmp_path / "runs")
-    assert load_corpus(run).links[0].tolist() == [1 << 16 | 1]
+    pairs = load_corpus(run)
+    assert pairs.links[0].tolist() == [1 << 16 | 1]
+    assert pairs.shares.tolist() == [1.0, 1.0]
 
 
 def test_a_sentence_is_drawn_from_a_sealed_bundle(toy_bundle: Bundle, tmp_path: Path) -> None:
@@ -185,3 +184,19 @@ def test_a_sentence_is_drawn_from_a_sealed_bundle(toy_bundle: Bundle, tmp_path: 
 
 def test_an_unsealed_folder_is_not_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "not verified and sealed" in fails(monkeypatch, "draw", tmp_path, "Hello.")
+
+
+def test_damage_is_measured_with_a_sealed_bundle(toy_run: Run, toy_bundle: Bundle) -> None:
+    arguments = ["damage", str(toy_bundle.folder), "--data", str(toy_run.data)]
+    arguments += ["--set", "dev.tsv.gz", "--set", "gold.tsv.gz", "--pairs", "20"]
+    result = CliRunner().invoke(commands.app, arguments, env={"NO_COLOR": "1"})
+    assert result.exit_code == 0, result.output
+    assert "first half of dev.tsv.gz" in result.output
+    assert result.output.count("possible_hallucination") == 2 * 5
+
+
+def test_a_set_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch, toy_bundle: Bundle, tmp_path: Path
+) -> None:
+    line = fails(monkeypatch, "damage", toy_bundle.folder, "--data", tmp_path)
+    assert line.endswith("tatoeba.en-fr.tsv.gz: No such file or directory")

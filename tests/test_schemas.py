@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from service import examples
-from service.answers import AlignAnswer, ErrorAnswer, LanguageAnswer, ModelAnswer, TranslateAnswer
+from service.answers import (
+    AlignAnswer,
+    DiagnosticsAnswer,
+    ErrorAnswer,
+    LanguageAnswer,
+    ModelAnswer,
+    TranslateAnswer,
+)
 from service.errors import RequestError
 from service.schemas import MOST_ERRORS, AlignQuery, AlignRequest, TranslateRequest, read
 from service.translator import Options, Pair
@@ -40,10 +47,11 @@ def test_every_option_is_read() -> None:
         "length_penalty": 0.5,
         "timeout": 2.5,
         "matrix": "integers",
+        "diagnostics": True,
     }
     request = read(TranslateRequest, value)
     assert request.texts() == ["Hi", ""]
-    assert request.options(600) == Options(5, 2, "none", "word", False, 9, 0.5, 2.5)
+    assert request.options(600) == Options(5, 2, "none", "word", False, 9, 0.5, 2.5, True)
     assert request.options(1.5).timeout == 1.5
     assert request.model_dump() == value
 
@@ -110,6 +118,23 @@ def test_pairs_are_handed_on_as_they_are() -> None:
     ]
 
 
+def test_a_merge_and_diagnostics_are_asked_for_by_name() -> None:
+    request = read(AlignRequest, examples.ALIGN | {"symmetrize": "union", "diagnostics": True})
+    assert request.symmetrize == "union"
+    assert request.options(600) == Options(attention="alignment", diagnostics=True)
+    assert read(AlignRequest, examples.ALIGN | {"symmetrize": None}).symmetrize is None
+    for name, wrong in (("symmetrize", "vote"), ("symmetrize", True), ("diagnostics", "yes")):
+        (error,) = errors(AlignRequest, examples.ALIGN | {name: wrong})
+        assert error["field"] == name
+
+
+def test_a_query_spells_its_booleans() -> None:
+    query = AlignQuery.model_validate({"source_text": "a", "diagnostics": "true"})
+    assert query.request().diagnostics
+    query = AlignQuery.model_validate({"source_text": "a", "symmetrize": "grow-diag"})
+    assert (query.request().symmetrize, query.request().diagnostics) == ("grow-diag", False)
+
+
 def test_a_query_asks_what_a_body_would() -> None:
     query = AlignQuery.model_validate(examples.ALIGN_QUERY)
     body = {"pairs": [{"source_text": "Thank you.", "target_text": "Merci."}]}
@@ -121,6 +146,7 @@ def test_examples_have_the_shape_that_they_illustrate() -> None:
     TranslateAnswer.model_validate(examples.TRANSLATED)
     AlignAnswer.model_validate(examples.ALIGNED)
     ErrorAnswer.model_validate(examples.REFUSED)
+    DiagnosticsAnswer.model_validate(examples.DIAGNOSTICS)
     for model in examples.MODELS:
         ModelAnswer.model_validate(model)
     for language in examples.LANGUAGES:

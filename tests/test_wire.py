@@ -14,6 +14,7 @@ from service.alignment import Link
 from service.answers import AlignAnswer, TranslateAnswer
 from service.bundle import Manifest
 from service.catalog import Language
+from service.diagnostics import Diagnostics, Seen, diagnose
 from service.segmentation import Span
 from service.translation import (
     Alignment,
@@ -40,6 +41,7 @@ TARGET = Side(
     (Token("Salut", Span(0, 5), None, -0.123456), Token("", Span(5, 5), "</s>", -1e-9)),
     (Word("Salut", Span(0, 5)),),
 )
+LINK = Link(0, 0, 0.9)
 MATRIX: Matrix = np.array([[0.93123, 0.06877], [0.00001, 0.99999]], np.float32)
 
 
@@ -81,6 +83,59 @@ def test_an_alignment() -> None:
     AlignAnswer.model_validate(answer)
     (found,) = answer["alignments"]
     assert (found["attention"], found["pharaoh"], found["score"]) == (None, "0-0", -0.5)
+
+
+def test_the_model_of_the_other_direction_is_named_where_there_is_one() -> None:
+    alignment = Alignment(SOURCE, TARGET, None, (), "", -0.5)
+    other = cast(Manifest, SimpleNamespace(name="fr-en", version="2"))
+    answer = written(wire.aligned(MANIFEST, [alignment], "decimals", other))
+    AlignAnswer.model_validate(answer)
+    assert answer["reverse_model"] == {"name": "fr-en", "version": "2"}
+    assert "reverse_model" not in written(wire.aligned(MANIFEST, [alignment], "decimals"))
+
+
+def told(source: str, target: str, links: tuple[Link, ...]) -> Diagnostics:
+    matrix: Matrix = np.array([[0.02, 0.98], [0.0, 1.0]], np.float32)
+    return diagnose(Seen((source,), (target,), {"cross": matrix}, "cross", links))
+
+
+def test_diagnostics_name_words_and_spans_of_the_right_side() -> None:
+    found = told("Hello", "Salut", ())
+    source = Side("Hello", Span(1, 6), (), (Word("Hello", Span(1, 6)),))
+    alignment = Alignment(source, TARGET, None, (), "", -0.5, found)
+    answer = written(wire.aligned(MANIFEST, [alignment], "decimals"))
+    AlignAnswer.model_validate(answer)
+    (aligned,) = answer["alignments"]
+    assert aligned["diagnostics"] == {
+        "attention": "cross",
+        "entropy": {"cross": {"words": [0.098], "mean": 0.098}},
+        "end_mass": {"cross": [0.98]},
+        "coverage": [{"received": 0.02, "strongest": 0.02, "linked": False}],
+        "unattended": [0],
+        "unsourced": [0],
+        "repeated_focus": [],
+        "evidence": {"omission": 0.7178, "hallucination": 0.8972},
+        "warnings": [
+            {
+                "code": "possible_omission",
+                "message": 'Nothing in the target seems to translate "Hello".',
+                "words": [0],
+                "spans": [[1, 6]],
+            },
+            {
+                "code": "possible_hallucination",
+                "message": 'Nothing in the source seems to say "Salut".',
+                "words": [0],
+                "spans": [[0, 5]],
+            },
+        ],
+    }
+    sentence = TranslatedSentence(SOURCE, hypothesis(None), (), told("Hi", "Salut", (LINK,)))
+    translation = Translation("Salut", -0.3, (sentence,))
+    whole = written(wire.translated(MANIFEST, [translation], "decimals"))
+    TranslateAnswer.model_validate(whole)
+    (shown,) = whole["translations"][0]["sentences"]
+    assert shown["diagnostics"]["coverage"][0]["linked"]
 
 
 def test_a_language() -> None:
