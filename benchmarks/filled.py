@@ -38,13 +38,13 @@ def save(model: Seq2Seq, folder: Path) -> None:
     )
     _enter(spec.encoder, spec.encoder.embeddings[0], encoder.embedding, encoder.enter)
     _enter(spec.decoder, spec.decoder.embeddings, decoder.embedding, decoder.enter)
-    for filled, layer in zip(spec.encoder.layer, encoder.layers, strict=True):
+    for filled, layer in zip(spec.encoder.layer, encoder.stack(), strict=True):
         _attention(filled.self_attention, layer.attention_norm, layer.attention)
         _feed(filled.ffn, layer.feed_norm, layer.feed)
-    for filled, layer in zip(spec.decoder.layer, decoder.layers, strict=True):
-        _attention(filled.self_attention, layer.self_norm, layer.self_attention)
-        _cross(filled.attention, layer.cross_norm, layer.cross)
-        _feed(filled.ffn, layer.feed_norm, layer.feed)
+    for filled, one in zip(spec.decoder.layer, decoder.stack(), strict=True):
+        _attention(filled.self_attention, one.self_norm, one.self_attention)
+        _cross(filled.attention, one.cross_norm, one.cross)
+        _feed(filled.ffn, one.feed_norm, one.feed)
     _norm(spec.encoder.layer_norm, encoder.norm)
     _norm(spec.decoder.layer_norm, decoder.norm)
     table, leave = decoder.embedding.weight, decoder.leave

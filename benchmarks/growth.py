@@ -14,7 +14,8 @@ from benchmarks.report import Bar
 from service import cores
 from service.bundle import Bundle
 from service.engine import Capacity
-from service.translator import Options, Translator
+from service.options import Options
+from service.translator import Translator
 
 LENGTHS, CONCURRENT = (5, 10, 20, 50, 100, 200), (1, 32)
 SEQUENCES, SOURCE, TARGET = (1, 2, 4, 8, 16, 32, 64, 128, 256), 12, 13

@@ -7,9 +7,10 @@ from types import TracebackType
 
 from benchmarks import ours
 from model_export.wait import wait
+from service.options import Options
 from service.segmentation import segment
 from service.tokenizer import Tokenizer
-from service.translator import Options, Translator
+from service.translator import Translator
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from rich.table import Table
 from model_export import corpus
 from model_export.damage import KINDS, Damaged
 from service.diagnostics import Evidence
+from service.options import Options, Pair
 from service.translation import Alignment
-from service.translator import Options, Pair, Translator
+from service.translator import Translator
 
 SETS = ("dev/tatoeba.en-fr.tsv.gz", "alignment/alibi_stories.en-fr.tsv.gz")
 """Half of the first tunes thresholds; the other half is measured, and all the others."""

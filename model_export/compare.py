@@ -21,15 +21,16 @@ import numpy as np
 import sacrebleu
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from model_export import config, corpus, draft, evaluate, gold, pictures
 from model_export import train as training
 from model_export.config import Model
 from model_export.run import Run
 from model_export.wait import wait
-from service.bundle import LinkRule
-from service.translation import Translation
-from service.translator import Options, Translator
+from service.options import Options
+from service.translation import Matrix, Translation
+from service.translator import Translator
 
 SHARED = ("source.model", "target.model", "corpus.npz", "links.npz", "shares.npy")
 SENTENCES = (
@@ -142,7 +143,7 @@ def _results(run: Run) -> Path:
     return run.path("results.json")
 
 
-def _read(run: Run) -> list[dict[str, object]]:
+def _read(run: Run) -> list[dict[str, Any]]:
     path = _results(run)
     return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
 
@@ -200,15 +201,16 @@ def _aer(run: Run, translator: Translator, kind: str) -> float:
     """Return the AER by the best rule of the tuning set, over the other sets."""
     options = run.recipe.evaluation
     tuning = evaluate.attend(translator, gold.read_gold(run.data / options.tuning))
-    rule: LinkRule = evaluate.tune(tuning, kind, ("mutual-best", "strong-share", "best-source"))
+    rule = evaluate.tune(tuning, kind, ("mutual-best", "strong-share", "best-source"))
     others = [name for name in options.alignment if name != options.tuning] or [options.tuning]
     rows = [row for name in others for row in gold.read_gold(run.data / name)]
-    return round(evaluate.alignment_score(evaluate.attend(translator, rows), rule).aer, 2)
+    score = evaluate.alignment_score(evaluate.attend(translator, rows), rule)
+    return round(float(score.aer), 2)
 
 
 def _training_speed(run: Run) -> float:
     lines = run.path("log.jsonl").read_text(encoding="utf-8").splitlines()
-    speeds = [row["tokens_per_second"] for row in map(json.loads, lines) if "token" in row]
+    speeds = [float(row["tokens_per_second"]) for row in map(json.loads, lines) if "token" in row]
     return round(statistics.median(speeds))
 
 
@@ -220,10 +222,12 @@ def _entropy(translator: Translator, pairs: Sequence[corpus.Pair]) -> float:
     return round(float(rows.mean()), 3)
 
 
-def _row_entropies(matrix: object) -> np.ndarray:
-    weights = np.asarray(matrix, np.float64)
-    logs = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
-    return -(weights * logs).sum(axis=-1)
+def _row_entropies(matrix: Matrix | None) -> NDArray[np.float64]:
+    assert matrix is not None
+    weights = matrix.astype(np.float64)
+    logs = np.log(np.where(weights > 0, weights, 1.0))
+    entropies: NDArray[np.float64] = -(weights * logs).sum(axis=-1)
+    return entropies
 
 
 def by_length(pairs: Sequence[corpus.Pair], texts: Sequence[str]) -> dict[str, float]:

@@ -112,7 +112,7 @@ class RecurrentDecoder(Output):
         )
 
     def _run(self, embedded: Tensor, state: State, looked: Looked) -> Decoded:
-        lower, upper, lower_cell, upper_cell, fed = state["state"].split(self.layout, dim=-1)
+        lower, upper, lower_cell, upper_cell, fed = torch.split(state["state"], self.layout, dim=-1)
         read, found, rows = [embedded], [], None
         if self.attention is not None and self.asks_before:
             context, rows = self.attention(lower.unsqueeze(1), *looked)  # (B, 1, M)
@@ -164,7 +164,7 @@ class TransformerDecoder(Output):
 
     def prepare(self, memory: Tensor, mask: Tensor) -> Looked:
         """memory (B, S, M), mask (B, S) -> keys and values of every layer."""
-        return [layer.cross.prepare(memory, mask) for layer in self._layers()]
+        return [layer.cross.prepare(memory, mask) for layer in self.stack()]
 
     def first(self, start: Tensor) -> State:
         """start (B, 0) -> the state before the first token: nothing is past."""
@@ -181,14 +181,15 @@ class TransformerDecoder(Output):
         states = states + positions(places, states.shape[-1])
         seen = torch.arange(before + count, device=tokens.device) <= places.unsqueeze(1)
         rows, entries = None, []
-        for layer, own, prepared in zip(self._layers(), past, looked, strict=True):
+        for layer, own, prepared in zip(self.stack(), past, looked, strict=True):
             states, rows, entry = layer(states, own, seen, prepared)
             entries.append(entry)
         states = self.norm(states)
         grown = torch.cat([state["past"], torch.cat(entries, dim=-1)], dim=1)
         return Decoded(states, self.feature_dropout(self.leave(states)), rows, {"past": grown})
 
-    def _layers(self) -> Iterator["DecoderLayer"]:
+    def stack(self) -> Iterator["DecoderLayer"]:
+        """Yield the layers, lowest first."""
         for layer in self.layers:
             assert isinstance(layer, DecoderLayer)
             yield layer
@@ -200,7 +201,9 @@ class DecoderLayer(nn.Module):
     def __init__(self, sizes: config.Model) -> None:
         super().__init__()
         size, memory = sizes.decoder.size, sizes.encoder.size
-        self.self_norm, self.cross_norm, self.feed_norm = (nn.LayerNorm(size) for _ in range(3))
+        self.self_norm = nn.LayerNorm(size)
+        self.cross_norm = nn.LayerNorm(size)
+        self.feed_norm = nn.LayerNorm(size)
         self.self_attention = SelfAttention(size, sizes.decoder.heads)
         self.cross = MultiHead(size, memory, size, sizes.attention.heads)
         self.feed = FeedForward(size, sizes.decoder.inner, sizes.dropout)

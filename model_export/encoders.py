@@ -5,6 +5,7 @@ Shapes: B sentences, S source tokens, E embedding, M what is said of a token, H 
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -91,10 +92,16 @@ class TransformerEncoder(nn.Module):
         places = torch.arange(source.shape[1], device=source.device)
         entered = self.enter(self.dropout(embedded))  # (B, S, M)
         states = entered + positions(places, entered.shape[-1])
-        for layer in self.layers:
+        for layer in self.stack():
             states = layer(states, mask)
         states = self.norm(states) * mask.unsqueeze(2)
         return Read(embedded, states, states.sum(1) / lengths.unsqueeze(1))
+
+    def stack(self) -> Iterator["EncoderLayer"]:
+        """Yield the layers, lowest first."""
+        for layer in self.layers:
+            assert isinstance(layer, EncoderLayer)
+            yield layer
 
 
 class SelfAttention(nn.Module):

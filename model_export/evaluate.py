@@ -19,7 +19,8 @@ from model_export.wait import wait
 from service import alignment
 from service.bundle import LinkRule
 from service.engine import Capacity
-from service.translator import Options, Pair, Translator
+from service.options import Options, Pair
+from service.translator import Translator
 
 CAPACITY = Capacity(workers=2, slots=64, batch_tokens=2048, queue=1_000_000)
 THRESHOLDS = tuple(round(0.02 * step, 2) for step in range(1, 46))

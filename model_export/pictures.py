@@ -18,9 +18,10 @@ from model_export.run import Run
 from model_export.subwords import BOS, EOS
 from model_export.wait import wait
 from service.hypotheses import Floats
+from service.options import Options
 from service.tokenizer import Encoded, Tokenizer
 from service.translation import Hypothesis
-from service.translator import Options, Translator
+from service.translator import Translator
 
 SENTENCES = 3
 CROSS, HEAD = TITLES = "cross-attention", "alignment head"

@@ -35,6 +35,11 @@ Matrix = Annotated[
     Field(description="`(target, source)`, rows sum to one; null if it was not asked for."),
 ]
 
+Heads = Annotated[
+    list[list[list[float]] | IntegerMatrix] | None,
+    Field(description="A matrix for each head; `attention` is their mean. Only with `heads`."),
+]
+
 
 class TokenAnswer(_Answer):
     """A subword piece; the text is the slice of its span."""
@@ -133,6 +138,7 @@ class HypothesisAnswer(_Answer):
 
     target: SideAnswer
     attention: Matrix
+    heads: Heads = None
     alignment: list[LinkAnswer]
     score: float = Field(description="Mean log-probability of the tokens, `</s>` included.")
     finish_reason: Literal["stop", "length"]
@@ -174,6 +180,7 @@ class AlignmentAnswer(_Answer):
     source: SideAnswer
     target: SideAnswer
     attention: Matrix
+    heads: Heads = None
     alignment: list[LinkAnswer]
     pharaoh: str = Field(description="The links once more, as `source-target`, space-separated.")
     score: float = Field(description="Mean log-probability of the target, given the source.")
@@ -217,6 +224,7 @@ class ModelAnswer(BaseModel):
     parameters: int
     precision: str
     attention: list[str] = Field(description="The kinds that can be asked for.")
+    heads: dict[str, int] = Field(description="How many heads each kind has.")
     alignment_from: str = Field(description="The attention that word links are drawn from.")
     link_rule: LinkRuleAnswer
     limits: LimitsAnswer

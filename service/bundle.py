@@ -176,6 +176,7 @@ class Manifest:
             "parameters": self.parameters,
             "precision": self.model.precision,
             "attention": [attention.kind for attention in self.model.attention],
+            "heads": {attention.kind: attention.heads for attention in self.model.attention},
             "alignment_from": self.link_rule.attention,
             "link_rule": asdict(self.link_rule),
             "limits": asdict(self.model.limits),

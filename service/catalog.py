@@ -15,8 +15,9 @@ from service.bundle import open_bundle
 from service.device import HOST, Device, find
 from service.engine import Capacity
 from service.errors import AmbiguousPair, BundleError, NoReverseModel, UnknownPair
+from service.options import Options
 from service.settings import Settings
-from service.translator import Options, Translator
+from service.translator import Translator
 
 EMBEDDED = Path(__file__).with_name("bundles")
 

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from service.alignment import Link, pharaoh
+from service.options import Options, Pair
 from service.symmetrization import Method, merge
 from service.translation import Alignment
-from service.translator import Options, Pair, Translator
+from service.translator import Translator
 
 First = TypeVar("First")
 Second = TypeVar("Second")

@@ -133,6 +133,7 @@ MODELS: list[Example] = [
         "parameters": 12729984,
         "precision": "int8",
         "attention": ["cross", "alignment"],
+        "heads": {"cross": 1, "alignment": 1},
         "alignment_from": "alignment",
         "link_rule": {"attention": "alignment", "rule": "mutual-best", "threshold": 0.44},
         "limits": {"source_tokens": 400, "target_tokens": 800, "source_multiple": 4},

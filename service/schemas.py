@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from service.errors import RequestError
+from service.options import AttentionKind, Options, Pair
 from service.symmetrization import Method
-from service.translator import Options, Pair
 
-AttentionKind = Literal["cross", "alignment", "none"]
 Unit = Literal["token", "word"]
 MatrixForm = Literal["decimals", "integers"]
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -78,6 +77,10 @@ Diagnose = Annotated[
         "that nothing translates, and warnings of a possible omission or hallucination.",
     ),
 ]
+Heads = Annotated[
+    bool,
+    Field(description="Whether to return the matrix of each head too, beside their mean."),
+]
 Symmetrize = Annotated[
     Method | None,
     Field(
@@ -109,11 +112,13 @@ class TranslateRequest(_Request):
         "`beam_size`. The others are in `alternatives`.",
         json_schema_extra={"minimum": 1},
     )
-    attention: AttentionKind = Field(
-        default="cross",
+    attention: AttentionKind | None = Field(
+        default=None,
         description="`cross`: what the decoder looked at before it chose each token. `alignment`: "
-        "what the alignment head says once the token is known. `none`: no matrix.",
+        "what the alignment head says once the token is known. `none`: no matrix. By default "
+        "`cross`, or `none` where the model has no such attention.",
     )
+    heads: Heads = False
     unit: Unit = Field(default="token", description="What the rows and columns of the matrix are.")
     split_sentences: bool = Field(
         default=True,
@@ -149,6 +154,7 @@ class TranslateRequest(_Request):
             beam_size=self.beam_size,
             n_best=self.n_best,
             attention=self.attention,
+            heads=self.heads,
             unit=self.unit,
             split_sentences=self.split_sentences,
             max_length=self.max_length,
@@ -183,9 +189,12 @@ class AlignRequest(_Request):
     )
     source: SourceCode = None
     target: TargetCode = None
-    attention: AttentionKind = Field(
-        default="alignment", description="Which matrix to return; see `/translate`."
+    attention: AttentionKind | None = Field(
+        default=None,
+        description="Which matrix to return, see `/translate`; by default `alignment`, or `none` "
+        "where the model has no such attention.",
     )
+    heads: Heads = False
     unit: Unit = Field(default="token", description="What the rows and columns of the matrix are.")
     symmetrize: Symmetrize = None
     timeout: Timeout = None
@@ -200,6 +209,7 @@ class AlignRequest(_Request):
         """How to align them, in at most `longest` seconds."""
         return Options(
             attention=self.attention,
+            heads=self.heads,
             unit=self.unit,
             timeout=min(longest, self.timeout or longest),
             diagnostics=self.diagnostics,
@@ -215,12 +225,13 @@ class AlignQuery(_Request):
     )
     source: SourceCode = None
     target: TargetCode = None
-    attention: AttentionKind = Field(
-        default="alignment", description="Which matrix to return; see `POST /translate`."
+    attention: AttentionKind | None = Field(
+        default=None, description="Which matrix to return; see `POST /align`."
     )
+    heads: Annotated[Heads, Field(strict=False)] = False  # a query holds strings only
     unit: Unit = Field(default="token", description="What the rows and columns of the matrix are.")
     symmetrize: Symmetrize = None
-    diagnostics: Annotated[Diagnose, Field(strict=False)] = False  # a query holds strings only
+    diagnostics: Annotated[Diagnose, Field(strict=False)] = False
 
     def request(self) -> AlignRequest:
         """The same question as a body would ask it."""
@@ -230,6 +241,7 @@ class AlignQuery(_Request):
             source=self.source,
             target=self.target,
             attention=self.attention,
+            heads=self.heads,
             unit=self.unit,
             symmetrize=self.symmetrize,
             diagnostics=self.diagnostics,

@@ -53,8 +53,8 @@ class Side:
 class Hypothesis:
     """One translation of a sentence; `score` is the mean log-probability of its tokens.
 
-    `attention` is tokens × tokens, or words × words with a last row and column for `</s>`;
-    None where it was not asked for.
+    `attention` is tokens × tokens, or words × words with a last row and column for `</s>`, and
+    `heads` the same of each head, of which it is the mean; None where they were not asked for.
     """
 
     target: Side
@@ -62,6 +62,7 @@ class Hypothesis:
     alignment: tuple[Link, ...]
     score: float
     finish_reason: str
+    heads: tuple[Matrix, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Alignment:
     pharaoh: str
     score: float
     diagnostics: Diagnostics | None = None
+    heads: tuple[Matrix, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class TokenChosen:
     """Progress: a target token of sentence `sentence` of text `text`, as soon as it is known.
 
     `delta` is what it adds to the sentence. Attention rows (S,) of delay d are about the
-    token of step - d.
+    token of step - d; heads (N, S) are None where they were not asked for.
     """
 
     text: int
@@ -115,6 +117,7 @@ class TokenChosen:
     special: str | None
     score: float
     attention: Mapping[str, Matrix]
+    heads: Mapping[str, Matrix] | None = None
 
 
 @dataclass(frozen=True, slots=True)

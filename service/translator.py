@@ -8,21 +8,20 @@ No HTTP here, and no model: `service.engine` runs it, `service.bundle` describes
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal
 
 from service import alignment
 from service.admission import Job
-from service.alignment import Link
 from service.beam import Beam
 from service.bundle import Bundle, Manifest
 from service.device import HOST, Device
 from service.device_runner import open_runner
-from service.diagnostics import Diagnostics, Seen, diagnose
-from service.engine import DEFAULT_TIMEOUT, Capacity, Engine
-from service.errors import InvalidBeam, RequestError
+from service.engine import Capacity, Engine
+from service.errors import InvalidBeam
 from service.hypotheses import UNGUARDED, Chosen, Path, Source
+from service.options import AttentionKind, Options, Pair
+from service.reading import Reader, Reading
 from service.repetition import allowed
 from service.search import Forced, Greedy, Search
 from service.segmentation import Segmented, join_gap, segment
@@ -30,7 +29,6 @@ from service.tokenizer import Spelling, check_unicode
 from service.translation import (
     Alignment,
     Hypothesis,
-    Matrix,
     Progress,
     SentenceDone,
     TokenChosen,
@@ -38,32 +36,6 @@ from service.translation import (
     Translation,
 )
 from service.units import EOS, Unit, UnitPair, Units, check_length, source_side, target_side
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a caller may choose; `max_length` is in target tokens, None: by the source.
-
-    `timeout` is in seconds, and holds for waiting and decoding together.
-    """
-
-    beam_size: int = 1
-    n_best: int = 1
-    attention: Literal["cross", "alignment", "none"] = "cross"
-    unit: Literal["token", "word"] = "token"
-    split_sentences: bool = True
-    max_length: int | None = None
-    length_penalty: float = 1.0
-    timeout: float = DEFAULT_TIMEOUT
-    diagnostics: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A source and its translation: texts, or lists of words; None is translated first."""
-
-    source: str | tuple[str, ...]
-    target: str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +66,7 @@ class Translator:
         self._runner = open_runner(bundle.path, self.manifest.model, device)
         self._engine = Engine(self._runner, capacity)
         self._delays = {a.kind: a.delay for a in self.manifest.model.attention}
+        self._reader = Reader(self.manifest)
 
     def close(self, grace: float) -> None:
         """Finish within `grace` seconds what is on board, and stop the threads."""
@@ -106,6 +79,7 @@ class Translator:
 
         Raises `RequestError` before any work starts, `Unavailable` and `StepFailed`.
         """
+        options = self._settled(options, "cross")
         prepared = self._prepare(texts, options)
         answers = await self._engine.run(self._jobs(prepared, options), options.timeout)
         return self._finish(prepared, answers, options)
@@ -118,6 +92,7 @@ class Translator:
         Tokens are told of greedy search only: a beam settles nothing before its end. The
         whole is what `translate` returns; raises as that does, at the first step or later.
         """
+        options = self._settled(options, "cross")
         prepared = self._prepare(texts, options)
         jobs = self._jobs(prepared, options, watched=True)
         answers: dict[int, list[Path]] = {}
@@ -135,7 +110,6 @@ class Translator:
         yield self._finish(prepared, [answers[index] for index in range(len(jobs))], options)
 
     def _prepare(self, texts: Sequence[str], options: Options) -> _Prepared:
-        self._check(options)
         segmented = [self._segment(text, options) for text in texts]
         places = [
             _Place(text, number, self._units.text(s.text, s.span.start, "source"))
@@ -163,11 +137,10 @@ class Translator:
     ) -> TokenChosen:
         ends = chosen.token == self._target.eos
         delta = spelling.end() if ends else spelling.add(chosen.token)
-        rows = {} if options.attention == "none" else chosen.attention
+        row = self._reader.row(chosen.attention, options)
         special = EOS if ends else None
-        return TokenChosen(
-            place.text, place.sentence, chosen.step, delta, special, chosen.score, rows
-        )
+        told = (delta, special, chosen.score, row.attention, row.heads)
+        return TokenChosen(place.text, place.sentence, chosen.step, *told)
 
     def _segment(self, text: str, options: Options) -> Segmented:
         check_unicode(text)
@@ -212,22 +185,17 @@ class Translator:
         self, unit: Unit, paths: Sequence[Path], start: int, options: Options
     ) -> TranslatedSentence:
         targets = [self._units.written(path, start) for path in paths]
-        best, *others = (
-            self._hypothesis(unit, target, path, options)
+        read = [
+            self._reader.read(UnitPair(unit, target), path, options)
             for target, path in zip(targets, paths, strict=True)
-        )
-        told = self._diagnose(unit, targets[0], paths[0], best.alignment, options)
-        return TranslatedSentence(source_side(unit), best, tuple(others), told)
+        ]
+        best, *others = map(_hypothesis, targets, paths, read)
+        return TranslatedSentence(source_side(unit), best, tuple(others), read[0].diagnostics)
 
     def _target_gaps(self, one: Segmented) -> list[str]:
         code = self.manifest.target.code
         inner = [join_gap(gap, code) for gap in one.gaps[1:-1]]
         return [one.gaps[0], *inner, *one.gaps[1:][-1:]]
-
-    def _hypothesis(self, source: Unit, target: Unit, path: Path, options: Options) -> Hypothesis:
-        attention, links = self._read(source, target, path, options)
-        reason = "stop" if path.finished else "length"
-        return Hypothesis(target_side(target, path), attention, tuple(links), path.score, reason)
 
     # ---------------------------------------------------------------------- align
 
@@ -243,7 +211,7 @@ class Translator:
 
         Raises as `translate` does.
         """
-        self._check(options)
+        options = self._settled(options, "alignment")
         limits = self._units.limits
         sources = [self._units.given(pair.source, "source") for pair in pairs]
         for index, unit in enumerate(sources):
@@ -270,13 +238,14 @@ class Translator:
 
     async def force(self, pairs: Sequence[UnitPair], options: Options) -> list[Alignment]:
         """Force-decode what `prepare_pairs` or `turn_pairs` made ready, and link the words."""
+        options = self._settled(options, "alignment")
         jobs = []
         for pair in pairs:
             ids = (*pair.source.encoded.ids, self._source.eos)
             jobs.append(Job(ids, Forced(self._about(len(ids)), pair.target.encoded.ids)))
         answers = await self._engine.run(jobs, options.timeout)
         return [
-            self._aligned(pair.source, pair.target, paths[0], options)
+            self._aligned(pair, paths[0], options)
             for pair, paths in zip(pairs, answers, strict=True)
         ]
 
@@ -293,58 +262,32 @@ class Translator:
         made = iter(await self._engine.run(jobs, options.timeout) if jobs else [])
         return [self._units.written(next(made)[0], 0) if t is None else t for t in given]
 
-    def _aligned(self, source: Unit, target: Unit, path: Path, options: Options) -> Alignment:
-        attention, links = self._read(source, target, path, options)
+    def _aligned(self, pair: UnitPair, path: Path, options: Options) -> Alignment:
+        read = self._reader.read(pair, path, options)
         return Alignment(
-            source_side(source),
-            target_side(target, path),
-            attention,
-            tuple(links),
-            alignment.pharaoh(links),
+            source_side(pair.source),
+            target_side(pair.target, path),
+            read.attention,
+            read.links,
+            alignment.pharaoh(read.links),
             path.score,
-            self._diagnose(source, target, path, links, options),
+            read.diagnostics,
+            read.heads,
         )
 
     # --------------------------------------------------------------------- shared
 
-    def _check(self, options: Options) -> None:
+    def _settled(self, options: Options, usual: AttentionKind) -> Options:
+        """Return the options with the attention settled; raises `RequestError`."""
         if options.beam_size < 1 or not 1 <= options.n_best <= options.beam_size:
             raise InvalidBeam(
                 "n_best must lie between 1 and beam_size",
                 {"beam_size": options.beam_size, "n_best": options.n_best},
             )
-        kinds = {"none", *self._delays}
-        if options.attention not in kinds:
-            raise RequestError(
-                f"this model has no {options.attention} attention", {"attention": sorted(kinds)}
-            )
+        return replace(options, attention=self._reader.asked(options, usual))
 
-    def _read(
-        self, source: Unit, target: Unit, path: Path, options: Options
-    ) -> tuple[Matrix | None, list[Link]]:
-        """Return the attention that was asked for, and the word links."""
-        rule = self.manifest.link_rule
-        shares = alignment.membership(source.encoded.spans, source.words)
-        rows = alignment.membership(target.encoded.spans, target.words)
-        folded = alignment.fold(path.attention[rule.attention], shares, rows)
-        links = alignment.links(folded, rule.rule, rule.threshold)
-        if options.attention == "none":
-            return None, links
-        matrix = path.attention[options.attention]
-        if options.unit == "token":
-            return matrix, links
-        if options.attention == rule.attention:
-            return folded, links
-        return alignment.fold(matrix, shares, rows), links
 
-    def _diagnose(
-        self, source: Unit, target: Unit, path: Path, links: Sequence[Link], options: Options
-    ) -> Diagnostics | None:
-        """Return what the attentions over words tell of a pair, if that was asked for."""
-        if not options.diagnostics:
-            return None
-        shares = alignment.membership(source.encoded.spans, source.words)
-        rows = alignment.membership(target.encoded.spans, target.words)
-        folded = {kind: alignment.fold(one, shares, rows) for kind, one in path.attention.items()}
-        kind = self.manifest.link_rule.attention
-        return diagnose(Seen(source.spelled(), target.spelled(), folded, kind, links))
+def _hypothesis(target: Unit, path: Path, read: Reading) -> Hypothesis:
+    side = target_side(target, path)
+    reason = "stop" if path.finished else "length"
+    return Hypothesis(side, read.attention, read.links, path.score, reason, read.heads)

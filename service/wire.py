@@ -66,6 +66,8 @@ def token_chosen(chosen: TokenChosen, form: MatrixForm) -> Wire:
         wire["special"] = chosen.special
     for kind, row in chosen.attention.items():
         wire[kind] = matrix(row, form)
+    if chosen.heads is not None:
+        wire["heads"] = {kind: matrix(rows, form) for kind, rows in chosen.heads.items()}
     return wire
 
 
@@ -112,7 +114,7 @@ def _sentence(sentence: TranslatedSentence, form: MatrixForm) -> Wire:
 def _hypothesis(hypothesis: Hypothesis, form: MatrixForm) -> Wire:
     return {
         "target": _side(hypothesis.target),
-        "attention": _attention(hypothesis.attention, form),
+        **_attention(hypothesis.attention, hypothesis.heads, form),
         "alignment": _links(hypothesis.alignment),
         "score": _score(hypothesis.score),
         "finish_reason": hypothesis.finish_reason,
@@ -123,7 +125,7 @@ def _alignment(alignment: Alignment, form: MatrixForm) -> Wire:
     return {
         "source": _side(alignment.source),
         "target": _side(alignment.target),
-        "attention": _attention(alignment.attention, form),
+        **_attention(alignment.attention, alignment.heads, form),
         "alignment": _links(alignment.alignment),
         "pharaoh": alignment.pharaoh,
         "score": _score(alignment.score),
@@ -203,8 +205,12 @@ def _links(links: Sequence[Link]) -> list[Wire]:
     ]
 
 
-def _attention(weights: Matrix | None, form: MatrixForm) -> object:
-    return None if weights is None else matrix(weights, form)
+def _attention(weights: Matrix | None, heads: Sequence[Matrix] | None, form: MatrixForm) -> Wire:
+    """The field of the matrix, and that of its heads where they were asked for."""
+    shown: Wire = {"attention": None if weights is None else matrix(weights, form)}
+    if heads is not None:
+        shown["heads"] = [matrix(head, form) for head in heads]
+    return shown
 
 
 def _scores(scores: Sequence[float]) -> list[float]:

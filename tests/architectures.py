@@ -144,10 +144,10 @@ class Exported:
     """A model, its folders by precision, and what a manifest says of each."""
 
     model: Seq2Seq
-    folders: Mapping[str, Path]
-    about: Mapping[str, bundle.Model]
+    folders: Mapping[export.Precision, Path]
+    about: Mapping[export.Precision, bundle.Model]
 
-    def runner(self, precision: str) -> Runner:
+    def runner(self, precision: export.Precision) -> Runner:
         """Return what runs the graphs of a precision."""
         folder = self.folders[precision]
         return Runner(lambda name: folder / name, self.about[precision])
@@ -158,4 +158,4 @@ def exported(sizes: config.Model, root: Path) -> Exported:
     model = lively(sizes)
     folders = {precision: root / precision for precision in PRECISIONS}
     about = {precision: written(model, folders[precision], precision) for precision in PRECISIONS}
-    return Exported(model, dict(folders), dict(about))
+    return Exported(model, folders, about)

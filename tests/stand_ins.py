@@ -13,6 +13,7 @@ from service.bundle import Manifest
 from service.catalog import Language
 from service.diagnostics import Seen, diagnose
 from service.errors import NoReverseModel, QueueFull, StepFailed, UnknownPair
+from service.options import Options, Pair
 from service.segmentation import Span
 from service.translation import (
     Alignment,
@@ -27,7 +28,7 @@ from service.translation import (
     Translation,
     Word,
 )
-from service.translator import Options, Pair, Translator
+from service.translator import Translator
 from service.units import UnitPair
 
 MATRIX: Matrix = np.array([[0.93123456, 0.06876544], [0.0, 1.0]], np.float32)

@@ -20,8 +20,8 @@ from service.answers import (
 )
 from service.app import create_app
 from service.catalog import Catalog
+from service.options import Options, Pair
 from service.settings import Settings
-from service.translator import Options, Pair
 from tests.stand_ins import FakeCatalog, FakeTranslator
 
 
@@ -91,7 +91,7 @@ def test_pairs_are_aligned(client: TestClient, catalog: FakeCatalog) -> None:
     response = client.post("/align", json={"pairs": pairs})
     answer = AlignAnswer.model_validate(response.json())
     assert [alignment.pharaoh for alignment in answer.alignments] == ["0-0"] * 4
-    assert catalog.translator.options == [Options(attention="alignment", timeout=60)]
+    assert catalog.translator.options == [Options(timeout=60)]
     assert catalog.translator.pairs == [
         Pair("Thanks", "Merci"),
         Pair(("Good", "day"), ("Bonjour",)),
@@ -119,9 +119,7 @@ def test_both_directions_are_merged(client: TestClient, catalog: FakeCatalog) ->
     assert links == [(0, 0, 0.7356), (2, 3, 0.25)]
     assert found.pharaoh == "0-0 2-3"
     assert found.diagnostics is not None
-    assert catalog.translator.options == [
-        Options(attention="alignment", timeout=60, diagnostics=True)
-    ]
+    assert catalog.translator.options == [Options(timeout=60, diagnostics=True)]
     assert catalog.reversed.options == [Options(attention="none", timeout=60)]
     query = {"source_text": "Thanks", "symmetrize": "intersection"}
     answer = AlignAnswer.model_validate(client.get("/align", params=query).json())

@@ -113,7 +113,8 @@ def test_nothing_is_watched_any_more_afterwards() -> None:
 
 
 def test_a_recurrent_bundle_needs_no_scales(toy_run: Run) -> None:
-    model = Seq2Seq(*(side.size for side in toy_run.tokenizers()), toy_run.recipe.model).eval()
+    source, target = toy_run.tokenizers()
+    model = Seq2Seq(source.size, target.size, toy_run.recipe.model).eval()
     assert calibrate(toy_run, model) == {}
 
 

@@ -92,7 +92,7 @@ def recurrent(decoder: str, attention: str, top: int = 0, fed: bool = False) -> 
 
 def parts_of(decoder: RecurrentDecoder, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     names = ("lower", "upper", "lower_cell", "upper_cell", "fed")
-    split = state["state"].split(decoder.layout, dim=-1)
+    split = torch.split(state["state"], decoder.layout, dim=-1)
     return {name: part for name, part in zip(names, split, strict=True) if part.shape[1]}
 
 
@@ -214,14 +214,15 @@ def reference(layer: DecoderLayer) -> nn.TransformerDecoderLayer:
             theirs.in_proj_bias.copy_(torch.cat([part.bias for part in parts]))
         theirs.num_heads, theirs.head_dim = ours.heads, 16 // ours.heads
         theirs.out_proj.load_state_dict(ours.out.state_dict())
-    for theirs, ours in (
+    rest: list[tuple[nn.Module, nn.Module]] = [
         (made.linear1, feed.grow),
         (made.linear2, feed.shrink),
         (made.norm1, layer.self_norm),
         (made.norm2, layer.cross_norm),
         (made.norm3, layer.feed_norm),
-    ):
-        theirs.load_state_dict(ours.state_dict())
+    ]
+    for copy, original in rest:
+        copy.load_state_dict(original.state_dict())
     return made
 
 

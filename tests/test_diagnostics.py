@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from service.alignment import Floats, Link
 from service.diagnostics import HALLUCINATION, OMISSION, Diagnostics, Seen, diagnose
+from service.options import Options, Pair
 from service.translation import Progress, SentenceDone, Translation
-from service.translator import Options, Pair, Translator
+from service.translator import Translator
 
 ONCE = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

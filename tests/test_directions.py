@@ -14,9 +14,10 @@ import pytest
 from service.bundle import Bundle
 from service.directions import _together, align_both_ways
 from service.errors import SentenceTooLong, ShuttingDown, StepFailed
+from service.options import Options, Pair
 from service.symmetrization import METHODS, Method, symmetrize
 from service.translation import Alignment
-from service.translator import Options, Pair, Translator
+from service.translator import Translator
 from tests import toy
 from tests.conftest import CAPACITY
 

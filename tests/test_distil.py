@@ -15,6 +15,9 @@ from model_export.corpus import Encoded, Ragged
 from model_export.run import Run, load_corpus, load_ragged
 from tests import toy
 
+MORE = ("The red moon finds the old book.", "The young king hears the warm garden.")
+"""Texts without translation, of the toy's grammar, that no file of it holds."""
+
 
 @pytest.fixture
 def run(toy_run: Run, tmp_path: Path) -> Run:
@@ -23,8 +26,9 @@ def run(toy_run: Run, tmp_path: Path) -> Run:
     with gzip.open(folder / "more.tsv.gz", "wt", encoding="utf-8") as out:
         dev = corpus.read_pairs(toy_run.data, [toy_run.recipe.corpus.dev])
         measured = next(iter(dev)).source
-        out.write(f"{measured.upper()} !\t-\ttoy\nThe red moon.\t-\ttoy\nThe red moon\t-\ttoy\n")
-        out.write("The warm fish hears.\t-\ttoy\nThe king.\t-\telsewhere\n")
+        out.write(f"{measured.upper()} !\t-\ttoy\n{MORE[0]}\t-\ttoy\n")
+        out.write(f"{MORE[0].removesuffix('.')}\t-\ttoy\n{MORE[1]}\t-\ttoy\n")
+        out.write("The king sees the queen.\t-\telsewhere\n")
     options = dataclasses.replace(
         toy_run.recipe.refinement, files=("more.tsv.gz",), corpora=("toy",), steps=3
     )
@@ -45,11 +49,7 @@ def test_the_beam_is_kept_with_its_source(run: Run) -> None:
         for i in range(count)
     ]
     assert count == 40 + 2
-    assert ("The red moon.", "Le lune rouge.") in texts
-    assert "The warm fish hears." in dict(texts)
-    assert "The king." not in dict(texts)
-    measured = {pair.source.lower() for pair in run.dev_pairs()}
-    assert not measured & {text.lower() for text, _ in texts[40:]}
+    assert texts[40:] == [(text, translated(text)) for text in MORE], "nobody's else, none twice"
     right = [translated(text) == said for text, said in texts[:40]]
     assert np.mean(right) > 0.9
     assert said == ["42 of 42 texts"]

@@ -20,6 +20,7 @@ from service.errors import (
 from service.hypotheses import Chosen, Source
 from service.runner import Encoded, Runner, Stepped
 from service.search import Greedy, Search
+from service.slots import Slots
 
 EOS, BOS, PIECES = 0, 1, 8
 
@@ -35,6 +36,9 @@ class CountingRunner(Runner):
         self.fail_step = False
         self.poison: int | None = None
         self.batches: list[int] = []
+
+    def slots(self, capacity: int) -> Slots:
+        return Slots(capacity)
 
     def width(self, length: int) -> int:
         return -(-length // 4) * 4

@@ -16,7 +16,8 @@ from model_export.gold import Gold
 from model_export.run import Run
 from service.alignment import Floats
 from service.bundle import LinkRule
-from service.translator import Options, Translator
+from service.options import Options
+from service.translator import Translator
 
 
 def attended(rows: Sequence[Sequence[float]], links: set[tuple[int, int]]) -> Attended:
@@ -77,7 +78,9 @@ STRONG = attended([[0.9, 0.0], [0.0, 0.6]], {(0, 0)})
 
 
 class Idle:
-    """Stands for a translator that is not asked to translate."""
+    """Stands for a translator that is not asked to translate, of a model with attention."""
+
+    manifest = SimpleNamespace(model=SimpleNamespace(attention=("cross", "alignment")))
 
     def __init__(self, *_: object) -> None: ...
 
@@ -129,6 +132,17 @@ def test_the_shipped_rule_is_measured_on_every_set(
         assert metric["sentences"] == 2
     kinds = {(m["attention"], m["rule"]) for m in metrics}
     assert {("cross", "best-source"), ("alignment", "best-source"), ("cross", rule.rule)} <= kinds
+
+
+def test_where_nothing_attends_nothing_is_tuned(
+    toy_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = LinkRule("none", "none", 0.0)
+    bare = SimpleNamespace(model=SimpleNamespace(attention=()), link_rule=nothing)
+    monkeypatch.setattr(Idle, "manifest", bare)
+    rule, metrics = measured(toy_run, monkeypatch, {})
+    assert rule == nothing
+    assert metrics == []
 
 
 def stub(texts: list[str], code: str) -> Translator:

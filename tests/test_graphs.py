@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model_export import export
 from model_export.attention import Prepared
 from model_export.model import Memory, Seq2Seq
 from model_export.simulate import simulate
@@ -98,7 +99,9 @@ def torch_step(model: Seq2Seq, token: list[int], memory: Tensors, state: Tensors
     return {**said, **step.state}
 
 
-def differences(one: Exported, model: Seq2Seq, precision: str) -> dict[str, NDArray[np.float64]]:
+def differences(
+    one: Exported, model: Seq2Seq, precision: export.Precision
+) -> dict[str, NDArray[np.float64]]:
     """Return |torch - graph| of every output, each step from the same memory and state."""
     runner = one.runner(precision)
     encoded, tokens = runner.encode(some(LENGTHS)), given(len(LENGTHS))
@@ -219,7 +222,7 @@ def test_company_does_not_show_however_wide_a_head_is(tmp_path: Path, decoder: s
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_padding_is_zero_and_rows_sum_to_one(one: Exported, precision: str) -> None:
+def test_padding_is_zero_and_rows_sum_to_one(one: Exported, precision: export.Precision) -> None:
     runner, lengths = one.runner(precision), (6, 3, 15)
     encoded = runner.encode(some(lengths))
     for length, sentence in zip(lengths, encoded, strict=True):

@@ -14,8 +14,8 @@ from service.answers import (
     TranslateAnswer,
 )
 from service.errors import RequestError
+from service.options import Options, Pair
 from service.schemas import MOST_ERRORS, AlignQuery, AlignRequest, TranslateRequest, read
-from service.translator import Options, Pair
 
 
 def errors(shape: type[TranslateRequest] | type[AlignRequest], value: object) -> Any:
@@ -48,10 +48,11 @@ def test_every_option_is_read() -> None:
         "timeout": 2.5,
         "matrix": "integers",
         "diagnostics": True,
+        "heads": True,
     }
     request = read(TranslateRequest, value)
     assert request.texts() == ["Hi", ""]
-    assert request.options(600) == Options(5, 2, "none", "word", False, 9, 0.5, 2.5, True)
+    assert request.options(600) == Options(5, 2, "none", "word", False, 9, 0.5, 2.5, True, True)
     assert request.options(1.5).timeout == 1.5
     assert request.model_dump() == value
 
@@ -110,7 +111,7 @@ def test_a_refusal_does_not_echo_what_was_sent() -> None:
 
 def test_pairs_are_handed_on_as_they_are() -> None:
     request = read(AlignRequest, examples.ALIGN)
-    assert request.options(600) == Options(attention="alignment")
+    assert request.options(600) == Options()
     assert request.translator_pairs() == [
         Pair("Thank you.", "Merci."),
         Pair(("Good", "morning", "!"), ("Bonjour", "!")),
@@ -121,7 +122,7 @@ def test_pairs_are_handed_on_as_they_are() -> None:
 def test_a_merge_and_diagnostics_are_asked_for_by_name() -> None:
     request = read(AlignRequest, examples.ALIGN | {"symmetrize": "union", "diagnostics": True})
     assert request.symmetrize == "union"
-    assert request.options(600) == Options(attention="alignment", diagnostics=True)
+    assert request.options(600) == Options(diagnostics=True)
     assert read(AlignRequest, examples.ALIGN | {"symmetrize": None}).symmetrize is None
     for name, wrong in (("symmetrize", "vote"), ("symmetrize", True), ("diagnostics", "yes")):
         (error,) = errors(AlignRequest, examples.ALIGN | {name: wrong})

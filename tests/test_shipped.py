@@ -7,8 +7,9 @@ import pytest
 
 from service.bundle import open_bundle
 from service.catalog import EMBEDDED
+from service.options import Options, Pair
 from service.translation import TranslatedSentence
-from service.translator import Options, Pair, Translator
+from service.translator import Translator
 from tests.conftest import CAPACITY
 
 

@@ -18,6 +18,7 @@ from service.errors import (
     RequestError,
     SentenceTooLong,
 )
+from service.options import Options, Pair
 from service.translation import (
     Alignment,
     Hypothesis,
@@ -27,7 +28,7 @@ from service.translation import (
     TokenChosen,
     Translation,
 )
-from service.translator import Options, Pair, Translator
+from service.translator import Translator
 from tests import toy
 
 Kind = Literal["cross", "alignment"]

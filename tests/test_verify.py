@@ -210,7 +210,7 @@ def test_whatever_the_network_its_graphs_agree(
     assert found.holds, found
     assert set(found.attention) == {kind for kind in ("cross", "alignment") if has(sizes, kind)}
     with torch.no_grad():
-        model.decoder.bias += 0.3 * torch.randn(target.size)
+        model.decoder.bias.add_(0.3 * torch.randn(target.size))
     assert not verify.verify(made, model, precision).holds
 
 

@@ -94,6 +94,17 @@ def test_the_model_of_the_other_direction_is_named_where_there_is_one() -> None:
     assert "reverse_model" not in written(wire.aligned(MANIFEST, [alignment], "decimals"))
 
 
+def test_heads_are_written_where_they_were_asked_for() -> None:
+    matrix: Matrix = np.array([[0.25, 0.75]], np.float32)
+    alignment = Alignment(SOURCE, TARGET, matrix, (), "", -0.5, heads=(matrix, 1 - matrix))
+    answer = written(wire.aligned(MANIFEST, [alignment], "decimals"))
+    AlignAnswer.model_validate(answer)
+    assert answer["alignments"][0]["heads"] == [[[0.25, 0.75]], [[0.75, 0.25]]]
+    chosen = TokenChosen(0, 0, 0, "a", None, -0.5, {"cross": matrix[0]}, {"cross": matrix})
+    written_rows = written(wire.token_chosen(chosen, "integers"))
+    assert written_rows["heads"] == {"cross": {"scale": 10000, "weights": [[2500, 7500]]}}
+
+
 def told(source: str, target: str, links: tuple[Link, ...]) -> Diagnostics:
     matrix: Matrix = np.array([[0.02, 0.98], [0.0, 1.0]], np.float32)
     return diagnose(Seen((source,), (target,), {"cross": matrix}, "cross", links))

@@ -7,7 +7,7 @@ second layer, N heads, H a head, K keys and values of all layers.
 import numpy as np
 import torch
 
-from model_export.decoders import RecurrentDecoder, TransformerDecoder
+from model_export.decoders import DecoderLayer, RecurrentDecoder, TransformerDecoder
 from model_export.encoders import positions
 from model_export.graphs import attention, recurrence
 from model_export.graphs.attention import AnyGraph
@@ -115,8 +115,8 @@ def _transformer(graph: AnyGraph, model: Seq2Seq, decoder: TransformerDecoder) -
         seen_plane = Unsqueeze (seen_row, second_axis)                    # (B, 1, 1, P)
         {sides[0]} = Split <axis = 2, num_outputs = {count}> (past)       # (B, P, 2 D) each
         {sides[1]} = Split <axis = 2, num_outputs = {count}> (looked)     # (B, S, 2 M) each""")
-    for number in range(count):
-        _layer(graph, number, decoder, about.heads, size)
+    for number, layer in enumerate(decoder.stack()):
+        _layer(graph, number, layer, about.heads, size)
     graph.norm("states", f"layer_{count}", "decoder.norm")
     graph.linear("features", "states", "decoder.leave")
     entries = ", ".join(f"entry_{number}" for number in range(count))
@@ -128,9 +128,7 @@ def _transformer(graph: AnyGraph, model: Seq2Seq, decoder: TransformerDecoder) -
     return "states"
 
 
-def _layer(
-    graph: AnyGraph, number: int, decoder: TransformerDecoder, heads: int, size: int
-) -> None:
+def _layer(graph: AnyGraph, number: int, layer: DecoderLayer, heads: int, size: int) -> None:
     """Say layer_{number + 1} (B, D), cross_{number} (B, N, S) and entry_{number} (B, 2 D)."""
     path, name = f"decoder.layers.{number}", f"layer_{number}"
     graph.norm(f"{name}_normed", name, f"{path}.self_norm")
@@ -154,11 +152,10 @@ def _layer(
     graph.linear(f"{name}_own", f"{name}_found", f"{path}.self_attention.out")
     graph.say(f"{name}_first = Add ({name}, {name}_own)")
     graph.norm(f"{name}_asking", f"{name}_first", f"{path}.cross_norm")
-    cross = decoder.layers[number].get_submodule("cross")
     attention.attend_in_heads(
         graph,
         f"{path}.cross",
-        cross,
+        layer.cross,
         f"{name}_asking",
         f"looked_{number}",
         f"{name}_context",

@@ -144,7 +144,7 @@ class Int8(Graph):
     def table(self, result: str, weight: Tensor, bias: Tensor | None) -> None:
         """result_table (V, N) = embedding · weight.T + bias, from constants alone."""
         self.weight(result, quantize.quantize_table(weight))
-        self.constant(f"{result}_bias", array(bias) if bias is not None else np.float32([0]))
+        self.constant(f"{result}_bias", np.zeros(1, np.float32) if bias is None else array(bias))
         self.say(f"""
             {result}_integers = Cast <to = {FLOAT}> ({result}_weight)
             {result}_columns = Mul ({result}_integers, {result}_scale)
