@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from model_export import __main__ as commands
 from model_export import corpus
@@ -56,6 +57,20 @@ def translator(toy_bundle: Bundle) -> Iterator[Translator]:
     made = Translator(toy_bundle, CAPACITY)
     yield made
     made.close(1.0)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Every figure that is saved."""
+    figures: list[Figure] = []
+    save = Figure.savefig
+
+    def keep(figure: Figure, path: Path, dpi: int) -> None:
+        figures.append(figure)
+        save(figure, path, dpi=dpi // 4)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures
 
 
 def toy_links(run: Run) -> Ragged:

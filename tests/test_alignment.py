@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.alignment import Link, fold, links, membership, pharaoh
+from service.alignment import RULES, Link, fold, links, membership, pharaoh
 from service.errors import DamagedBundle
 from service.segmentation import Span
 
@@ -68,8 +68,13 @@ def test_strong_share_needs_row_and_column() -> None:
 
 def test_end_of_sentence_is_never_linked() -> None:
     only_end = np.array([[1.0]], np.float32)
-    for rule in ("mutual-best", "best-source", "strong-share"):
+    for rule in RULES:
         assert links(only_end, rule, 0.0) == []
+
+
+def test_without_a_rule_nothing_is_linked() -> None:
+    assert links(MATRIX, "none", 0.0) == []
+    assert all(links(MATRIX, rule, 0.0) for rule in RULES if rule != "none")
 
 
 def test_pharaoh_lists_source_first() -> None:

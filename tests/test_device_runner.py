@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path as File
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from service.hypotheses import Path, Source
 from service.runner import Encoded, Runner
 from service.search import Forced, Greedy, Search
 from service.slots import AnySlots
+from tests.architectures import ARCHITECTURES, FIRST_WORD, PIECES, exported
+from tests.crowds import check_equal, gathered
 from tests.devices import StandIn
 
 BOS, EOS = 2, 3
@@ -145,6 +148,20 @@ def test_through_the_engine_every_answer_is_the_same(
             for kind, matrix in path.attention.items():
                 assert (matrix == same.attention[kind]).all()
     assert device.downloaded  # some did leave or reorder
+
+
+@pytest.mark.parametrize("name", ["transformer2-transformer-multi-head", "gru1-lstm-none-headless"])
+def test_so_it_is_of_a_state_that_grows_and_without_attention(tmp_path: File, name: str) -> None:
+    made, device = exported(ARCHITECTURES[name], tmp_path), StandIn()
+    folder, about = made.folders["int8"], made.about["int8"]
+    rng = np.random.default_rng(3)
+    sources = [(*rng.integers(FIRST_WORD, PIECES, n).tolist(), EOS) for n in range(1, 30)]
+    with gathered(made.runner("int8"), sources) as plain:
+        expected = plain.together()
+    with gathered(DeviceRunner(lambda name: folder / name, about, device), sources) as bound:
+        for found, paths in zip(bound.together(), expected, strict=True):
+            check_equal(found, paths, 0.0)
+    assert device.downloaded
 
 
 def test_a_step_that_fails_has_a_type(bound: Runner) -> None:

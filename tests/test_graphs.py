@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from model_export import export
 from model_export.attention import Prepared
 from model_export.model import Memory, Seq2Seq
 from model_export.simulate import simulate
+from service import dequantise
 from service.runner import Encoded, Runner, Stepped
 from tests.architectures import (
     ARCHITECTURES,
@@ -25,6 +27,7 @@ from tests.architectures import (
     network,
     shown,
 )
+from tests.devices import StandIn
 
 LENGTHS = (1, 2, 3, 4, 5, 7, 8, 9, 11, 13, 17, 22, 31, 40)
 STEPS = 4
@@ -175,6 +178,22 @@ def test_int8_stays_near_fp32(one: Exported) -> None:
         for runner in map(one.runner, PRECISIONS)
     )
     assert 0 < np.abs(exact[0].scores - rounded[0].scores).mean() < 0.1
+
+
+def test_int8_in_float32_stays_near_fp32(one: Exported) -> None:
+    """As a device without int8 products runs it: nothing is left of them."""
+    path, floats = one.folders["int8"], StandIn(floats=True)
+    for name in ("encoder.onnx", "decoder.onnx"):
+        spelled = onnx.load_model_from_string(dequantise.file(path / name))
+        assert [opset.domain for opset in spelled.opset_import] == [""]
+    runners = one.runner("fp32"), Runner(lambda name: path / name, one.about["int8"], 1, floats)
+    exact, rounded = (
+        decode(runner, runner.encode(some(LENGTHS)), given(len(LENGTHS))) for runner in runners
+    )
+    for mine, other in zip(exact, rounded, strict=True):
+        assert 0 < np.abs(mine.scores - other.scores).mean() < 0.1
+        for kind, rows in mine.attention.items():
+            assert np.abs(rows - other.attention[kind]).max() < 0.2
 
 
 def check_company(runner: Runner, rows: int) -> None:

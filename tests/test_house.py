@@ -76,6 +76,19 @@ VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "core"}
 FILE_LINES = 400
 FUNCTION_LINES = 60
 
+TESTED_IN = {
+    "model_export/__main__.py": "model_export_main",
+    "service/__main__.py": "cli",
+    "service/admission.py": "engine",
+    "service/answers.py": "wire",
+    "service/beam.py": "search",
+    "service/examples.py": "documentation",
+    "service/options.py": "translator",
+    "service/translation.py": "translator",
+    "service/worker.py": "engine",
+}
+"""Modules whose tests are those of what they were split from."""
+
 FOREIGN = tuple(  # split, or this file would find itself
     "".join(parts).encode()
     for parts in [
@@ -159,6 +172,9 @@ SERVICE = [path for path in sources("service") if path.name != "__init__.py"]
 TRAINING = sources("model_export")
 GRAPHS = sources("model_export/graphs")
 SHIPPED = sources("service", "model_export", "benchmarks")
+MODULES = [
+    path for path in (*SERVICE, *TRAINING) if path.name != "__init__.py" and path not in GRAPHS
+]
 EVERYTHING = sources("service", "model_export", "benchmarks", "tests")
 
 
@@ -225,6 +241,12 @@ def test_functions_are_short_and_plain(path: Path) -> None:
 def test_no_globals(path: Path) -> None:
     found = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Global)]
     assert not found, f"{name_of(path)}:{found[0].lineno}: state has an owner, not a module"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_every_module_has_its_tests(path: Path) -> None:
+    tests = ROOT / "tests" / f"test_{TESTED_IN.get(name_of(path), path.stem)}.py"
+    assert tests.is_file(), f"{name_of(path)} has no tests in {name_of(tests)}"
 
 
 def test_nothing_names_a_foreign_place() -> None:

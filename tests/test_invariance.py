@@ -36,7 +36,7 @@ def alone(setting: Setting) -> list[list[Path]]:
 
 def test_one_batch_is_as_good_as_alone(setting: Setting, alone: list[list[Path]]) -> None:
     for found, expected in zip(setting.together(), alone, strict=True):
-        check_equal(found, expected)
+        check_equal(found, expected, setting.tolerance)
 
 
 @pytest.mark.parametrize("seed", range(INTERLEAVINGS))

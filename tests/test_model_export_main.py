@@ -7,13 +7,15 @@ import random
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from model_export import __main__ as commands
-from model_export import corpus
+from model_export import compare, corpus
+from model_export.compare import Measured
 from model_export.corpus import Ragged
 from model_export.labels import AlignerError
 from model_export.run import Run, load_corpus, load_ragged
@@ -200,3 +202,39 @@ def test_a_set_that_is_missing_is_named(
 ) -> None:
     line = fails(monkeypatch, "damage", toy_bundle.folder, "--data", tmp_path)
     assert line.endswith("tatoeba.en-fr.tsv.gz: No such file or directory")
+
+
+def test_a_comparison_is_one_table_and_its_pictures(
+    monkeypatch: pytest.MonkeyPatch, recipe: Path, tmp_path: Path
+) -> None:
+    def measure(run: Run, names: Sequence[str], device: object, report: object) -> list[Measured]:
+        figures = (31.25, 50.0, None, 10.0, 3_140_000, 12.0, 67.0, None)
+        return [Measured(name, *figures, {"1–4": 30.0}, ()) for name in names]
+
+    monkeypatch.setattr(compare, "compare", measure)
+    monkeypatch.setattr(compare, "draw", lambda run, rows: [run.path("length.png")])
+    arguments = ["compare", str(recipe), "--runs", str(tmp_path), "--only", "dot", "--only", "none"]
+    result = CliRunner().invoke(commands.app, arguments, env={"NO_COLOR": "1", "COLUMNS": "150"})
+    assert result.exit_code == 0, result.output
+    cells = [row.split() for row in result.output.replace("│", " ").splitlines()]
+    assert ["dot", "31.2", "50.0", "–", "10.0", "3.1", "M", "12", "67", "–"] in cells
+    assert any(row[:1] == ["none"] for row in cells)
+    assert str(tmp_path / "toy" / "length.png") in result.output.replace("\n", "")
+
+
+def test_a_run_that_watched_nothing_cannot_be_explained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    line = fails(monkeypatch, "explain", tmp_path)
+    assert line == f"error: {tmp_path / 'watched.jsonl'}: No such file or directory"
+
+
+def test_pictures_and_page_of_an_explanation_are_named(tmp_path: Path) -> None:
+    pair = {"source": ["a"], "target": ["b"], "cross": [[1.0]]}
+    moment = {"step": 0, "pairs": [pair], "gradients": {"the rest": 1.5}}
+    (tmp_path / "watched.jsonl").write_text(json.dumps(moment) + "\n", encoding="utf-8")
+    result = CliRunner().invoke(commands.app, ["explain", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert [Path(line).name for line in result.output.split()] == [
+        "explain-1.png", "explain-gradients.png", "explain.html"
+    ]  # fmt: skip

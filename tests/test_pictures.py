@@ -12,39 +12,9 @@ from matplotlib.figure import Figure
 from model_export import config, pictures
 from model_export.run import Run
 from model_export.train import load_model
-from service.hypotheses import Floats
 from service.translator import Translator
 from tests.architectures import lively, network
-
-PNG = b"\x89PNG\r\n"
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Every figure that is saved."""
-    figures: list[Figure] = []
-    save = Figure.savefig
-
-    def keep(figure: Figure, path: Path, dpi: int) -> None:
-        figures.append(figure)
-        save(figure, path, dpi=dpi // 4)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return figures
-
-
-def labels(figure: Figure, place: int) -> tuple[list[str], list[str]]:
-    """Column and row labels of a matrix."""
-    axes = figure.axes[place]
-    return (
-        [label.get_text() for label in axes.get_xticklabels()],
-        [label.get_text() for label in axes.get_yticklabels()],
-    )
-
-
-def matrices(figure: Figure) -> list[Floats]:
-    """The matrices of a figure, in the order of its places."""
-    return [np.asarray(axes.get_images()[0].get_array(), np.float32) for axes in figure.axes]
+from tests.figures import PNG, curves, labels, matrices
 
 
 def test_the_curve_shows_losses_and_scores(
@@ -58,9 +28,9 @@ def test_the_curve_shows_losses_and_scores(
     assert path == tmp_path / "curve.png"
     assert path.read_bytes().startswith(PNG)
     (figure,) = drawn
-    lines = {str(line.get_label()): line for axes in figure.axes for line in axes.get_lines()}
-    assert set(lines) == {"token", "cross", "alignment", "chrf", "bleu"}
-    points = {name: np.asarray(line.get_xydata()).tolist() for name, line in lines.items()}
+    left, right = map(curves, figure.axes)
+    points = {**left, **right}
+    assert set(points) == {"token", "cross", "alignment", "chrf", "bleu"}
     assert points["token"] == [[50, 5.0], [100, 4.0]]
     assert points["alignment"] == [[50, 1.5], [100, 0.5]]
     assert (points["chrf"], points["bleu"]) == ([[60, 20.0]], [[60, 3.0]])

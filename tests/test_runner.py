@@ -10,6 +10,7 @@ import pytest
 from service.bundle import Bundle
 from service.errors import DamagedBundle, StepFailed
 from service.runner import Encoded, Runner, Stepped
+from tests.architectures import exported, network
 
 EOS = 3
 
@@ -26,7 +27,7 @@ def source(length: int) -> list[int]:
 
 def step(runner: Runner, rows: list[Encoded], tokens: list[int], width: int = 0) -> Stepped:
     """Run rows of different widths as one batch, padded to the widest, or to `width`."""
-    widest = max(width, *(len(row.memory["memory"]) for row in rows))
+    widest = max(width, *(len(row.memory["mask"]) for row in rows))
     memory = {
         name: np.stack(
             [
@@ -112,3 +113,34 @@ def test_a_tensor_that_the_graph_lacks_is_named(toy_bundle: Bundle) -> None:
     model = replace(toy_bundle.manifest.model, memory=("memory", "keys", "mask", "ghost"))
     with pytest.raises(DamagedBundle, match="ghost"):
         Runner(toy_bundle.path, model)
+
+
+@pytest.fixture(scope="module")
+def transformer(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    sizes = network("lstm", "transformer", "multi-head", layers=2)
+    return exported(sizes, tmp_path_factory.mktemp("transformer")).runner("int8")
+
+
+def test_a_state_that_grows_starts_empty_and_gives_an_entry_a_step(transformer: Runner) -> None:
+    (encoded,) = transformer.encode([[5, 6, 7, EOS]])
+    assert transformer.model.growing == {"past"}
+    assert encoded.state["past"].shape[0] == 0
+    slots = transformer.slots(2)
+    slots.put(encoded.memory, encoded.state, [0, 1])
+    slots.move([], 2)
+    for count in range(3):
+        memory, state = slots.gather()
+        assert state["position"].tolist() == [count] * 2
+        stepped = transformer.step([8, 9], memory, state)
+        assert stepped.attention["cross"].shape == (2, 2, 4), "rows, heads, source"
+        assert stepped.attention["alignment"].shape == (2, 4)
+        assert stepped.state["past"].shape == (2, state["past"].shape[2])
+        slots.scatter(stepped.state, None)
+
+
+def test_a_model_without_attention_says_none(tmp_path: Path) -> None:
+    plain = exported(network("gru", "lstm", "none", alignment_head=0), tmp_path).runner("int8")
+    assert not plain.model.growing
+    stepped = step(plain, plain.encode([[5, 6, EOS], [7, EOS]]), [2, 2])
+    assert stepped.attention == {}
+    assert np.exp(stepped.scores).sum(axis=1) == pytest.approx(1.0, abs=1e-5)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model_export import checkpoint, config, corpus, loss
+from model_export import checkpoint, config, corpus, loss, watch
 from model_export import train as training
 from model_export.corpus import Batch, Encoded, Ragged
 from model_export.model import Output, Seq2Seq
@@ -123,6 +123,17 @@ def same(one: Any, other: Any) -> bool:
 
 def epoch_length(run: Run) -> int:
     return sum(1 for _ in Trainer(run, CPU).epoch_batches())
+
+
+def test_who_is_watched_makes_the_same_steps(prepared: Run, whole: Run, tmp_path: Path) -> None:
+    run = fresh(prepared, tmp_path, {"watched": ("abcd efgh ||| ABCD EFGH",)})
+    training.train(run, CPU, resume=False)
+    states = [checkpoint.load(one.checkpoint) for one in (whole, run)]
+    assert same(*states)
+    first, last = watch.read(run.folder)
+    assert (first["step"], last["step"]) == (0, STEPS)
+    assert min(first["gradients"].values()) > 0
+    assert first["pairs"][0]["cross"] != last["pairs"][0]["cross"]
 
 
 @pytest.mark.parametrize("stopped", ["early", "at the end of an epoch", "late"])

@@ -1,0 +1,121 @@
+"""Quality against speed: what is measured of every way to serve, and how it is drawn."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from matplotlib.figure import Figure
+
+from benchmarks import interleave, report
+from benchmarks.interleave import Effort
+from model_export.decode import greedy
+from model_export.run import Run
+from service.bundle import Bundle
+from tests.architectures import lively, network
+from tests.figures import PNG, curves
+
+pytest.importorskip("ctranslate2")
+
+import ctranslate2
+
+from benchmarks import record
+from benchmarks.ctranslate import Layout
+from benchmarks.record import Filled, Point, Served, Texts
+
+TEXTS = Texts(["a", "b"], ["one two three four five", "six seven eight nine ten"])
+POINTS = [
+    Point("ours", 1, 30.0, 200.0),
+    Point("theirs", 1, 29.0, 100.0),
+    Point("ours", 4, 31.0, 50.0),
+    Point("theirs", 4, 30.5, 25.0),
+]
+
+
+class Way:
+    """Knows the references, or with a beam of one only the first of them."""
+
+    def __init__(self) -> None:
+        self.beams: list[int] = []
+
+    def translate(self, beam: int) -> list[list[int]]:
+        self.beams.append(beam)
+        return [[0], [1 if beam > 1 else 0]]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return TEXTS.references[tokens[0]]
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "progress", lambda _: None)
+
+
+def test_every_way_is_measured_with_its_own_beam() -> None:
+    ways = {name: Way() for name in ("ours", "theirs")}
+    given = cast("dict[str, Served | Filled]", ways)
+    narrow, wide = (
+        record.measure(given, TEXTS, beam, Effort(2, 0.0, pause=0.0)) for beam in (1, 4)
+    )
+    assert [(point.name, point.beam) for point in narrow] == [("ours", 1), ("theirs", 1)]
+    for one, other in zip(narrow, wide, strict=True):
+        assert 0 < one.bleu < 99
+        assert other.bleu == 100
+        assert min(one.sentences_per_second, other.sentences_per_second) > 0
+    for way in ways.values():
+        half = len(way.beams) // 2
+        assert way.beams == [1] * half + [4] * half
+
+
+def test_speed_is_sentences_by_the_median_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interleave, "measure", lambda *_: {"ours": [0.5, 0.1, 90.0, 0.25, 0.5]})
+    ways = cast("dict[str, Served | Filled]", {"ours": Way()})
+    (point,) = record.measure(ways, TEXTS, 4, record.EFFORT)
+    assert point == Point("ours", 4, 100.0, 4.0)
+
+
+def test_a_line_joins_the_beams_of_a_way(tmp_path: Path, drawn: list[Figure]) -> None:
+    record.draw(POINTS, tmp_path / "record.png")
+    assert (tmp_path / "record.png").read_bytes().startswith(PNG)
+    (axes,) = drawn[0].axes
+    assert curves(axes) == {"ours": [[200, 30], [50, 31]], "theirs": [[100, 29], [25, 30.5]]}
+    assert [text.get_text() for text in axes.texts] == ["beam 1", "beam 4"] * 2
+    assert axes.get_xlabel() == "sentences a second"
+
+
+def test_a_bundle_translates_prepared_ids_and_reads_its_own(toy_bundle: Bundle) -> None:
+    texts = Texts(["The king sees the queen.", "The old dog likes the moon."], ["", ""])
+    served = Served(toy_bundle, texts)
+    with served._engine:
+        narrow, wide = served.translate(1), served.translate(4)
+    written = [served.text(tokens) for tokens in narrow]
+    assert written == ["Le roi voit le dame.", "Le chien vieux aime le lune."]
+    assert [served.text(tokens) for tokens in wide] == written
+
+
+def test_a_run_is_filled_and_reads_its_own(
+    toy_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32 here, so that every token is known."""
+    small = network("transformer", "transformer", "multi-head", alignment_head=0)
+    sizes = dataclasses.replace(small, decoder=dataclasses.replace(small.decoder, heads=2))
+    source, target = toy_run.tokenizers()
+    model = lively(sizes, pieces=(source.size, target.size))
+    asked: list[str] = []
+
+    def exact(folder: str, compute_type: str, inter_threads: int, intra_threads: int) -> Any:
+        asked.append(f"{compute_type} {inter_threads}×{intra_threads}")
+        return translator(folder, compute_type="float32")
+
+    translator = ctranslate2.Translator
+    monkeypatch.setattr(ctranslate2, "Translator", exact)
+    monkeypatch.setattr(record, "load_model", lambda run: model)
+    texts = Texts(["The king sees the queen.", "The moon."], ["", ""])
+    filled = Filled(toy_run, texts, tmp_path / "filled", Layout(2, 1))
+    assert asked == ["int8 2×1"]
+    ids = [source.encode(text).ids for text in texts.sources]
+    limit = 3 * max(len(one) + 1 for one in ids) + 20
+    expected = greedy(model, ids, limit)
+    assert filled.translate(1) == expected
+    assert filled.text(expected[0]) == target.decode(expected[0]).text
