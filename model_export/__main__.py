@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from model_export import alarms, config, corpus, distil, draft, labels, pictures
+from model_export import alarms, carrying, config, corpus, distil, draft, labels, pictures
 from model_export import compare as comparing
 from model_export import evaluate as evaluating
 from model_export import explain as explaining
@@ -69,6 +69,9 @@ def subwords(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
 def encode_corpus(run: Run, pairs: Sequence[corpus.Pair]) -> None:
     """Encode the training pairs with the run's subword models."""
     source, target = run.tokenizers()
+    options, seed = run.recipe.keeping, run.recipe.training.seed
+    if options.stand_ins:
+        pairs = list(carrying.carry(pairs, options, run.recipe.bundle, seed))
     rows = {
         "source": corpus.encode_texts(source, [p.source for p in pairs]),
         "target": corpus.encode_texts(target, [p.target for p in pairs]),

@@ -88,6 +88,17 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """Whether the model learns to carry over what a translation keeps, by stand-ins.
+
+    `names` is the share of the training pairs whose names are swapped for stand-ins too.
+    """
+
+    stand_ins: bool = False
+    names: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Variety:
     """How training texts vary from epoch to epoch, as shares of the texts, 0 to 1.
 
@@ -236,6 +247,7 @@ class Recipe:
     training: Training
     refinement: Refinement
     evaluation: Evaluation
+    keeping: Keeping = Keeping()
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -63,6 +63,10 @@ class Tokenizer:
         self._byte_ids = {value: i for i, value in self._bytes.items()}
         self._silent = {i for i in range(self.size) if self._model.is_control(i)}
 
+    def byte_id(self, value: int) -> int:
+        """Return the id of a byte's own piece."""
+        return self._byte_ids[value]
+
     def encode(self, text: str) -> Encoded:
         """Return ids and code-point spans of `text`; raises `InvalidEncoding`."""
         check_unicode(text)
