@@ -138,7 +138,7 @@ class Translator:
     ) -> TokenChosen:
         ends = chosen.token == self._target.eos
         added = spelling.end() if ends else spelling.add(chosen.token)
-        delta = restore(added, place.unit.carried).whole
+        delta = "" if options.script else restore(added, place.unit.carried).whole
         row = self._reader.row(chosen.attention, options)
         special = EOS if ends else None
         told = (delta, special, chosen.score, row.attention, row.heads)
@@ -188,7 +188,7 @@ class Translator:
     def _sentence(
         self, unit: Unit, paths: Sequence[Path], start: int, options: Options
     ) -> TranslatedSentence:
-        targets = [self._units.written(path, start, unit) for path in paths]
+        targets = [self._units.written(path, start, unit, options.script) for path in paths]
         read = [
             self._reader.read(UnitPair(unit, target), path, options)
             for target, path in zip(targets, paths, strict=True)
@@ -262,7 +262,7 @@ class Translator:
         jobs = [self._job(unit, options) for unit in sources]
         answers = await self._engine.run(jobs, options.timeout) if jobs else []
         return [
-            UnitPair(unit, self._units.written(paths[0], 0, unit))
+            UnitPair(unit, self._units.written(paths[0], 0, unit, options.script))
             for unit, paths in zip(sources, answers, strict=True)
         ]
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from service import words
+from service import scripts, words
 from service.bundle import Bundle, Language
 from service.errors import EmptyWord, RequestError, SentenceTooLong
 from service.hypotheses import Path
@@ -98,14 +98,14 @@ class Units:
             self._unit(one, 0, "source", near.words), self._unit(other, 0, "target", far.words)
         )
 
-    def written(self, path: Path, start: int, source: Unit) -> Unit:
+    def written(self, path: Path, start: int, source: Unit, script: str | None) -> Unit:
         """Make a hypothesis ready; its ids stay as the model wrote them, without `</s>`.
 
-        What its source carries over is swapped back.
+        What its source carries over is swapped back; `script` is as of `scripts.written`.
         """
         ids = path.tokens[:-1] if path.finished else path.tokens
         decoded = self.tokenizers["target"].decode(ids)
-        swapped = restore(decoded.text, source.carried)
+        swapped = restore(scripts.written(decoded.text, script), source.carried)
         return self._ready(swapped, start, "target", Encoded(ids, decoded.spans))
 
     def turned(self, pair: UnitPair) -> UnitPair:
@@ -149,7 +149,8 @@ class Units:
     def _unit(
         self, swapped: Swapped, start: int, role: Role, given: tuple[Span, ...] | None = None
     ) -> Unit:
-        return self._ready(swapped, start, role, self.tokenizers[role].encode(swapped.text), given)
+        read = scripts.read(swapped.text, self._languages[role].code)
+        return self._ready(swapped, start, role, self.tokenizers[role].encode(read), given)
 
     def _ready(
         self,
@@ -164,7 +165,8 @@ class Units:
             encoded = Encoded(encoded.ids, tuple(map(swapped.in_whole, encoded.spans)))
         if given is None:
             whole = [one.span for one in swapped.kept]
-            given = words.words(swapped.whole, self._languages[role].words, whole)
+            language = self._languages[role]
+            given = words.words(scripts.read(swapped.whole, language.code), language.words, whole)
         return Unit(swapped.whole, start, encoded, given, swapped.kept)
 
 

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 GROUPS = {
-    1: ("errors", "settings", "segmentation", "slots", "cores", "version", "keeping"),
+    1: ("errors", "settings", "segmentation", "slots", "cores", "version", "keeping", "scripts"),
     1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "dequantise"),
     2.25: ("symmetrization", "diagnostics"),
@@ -48,6 +48,7 @@ OWNERS = {
     "onnxruntime": {"service.device"},
     "sentencepiece": {"service.tokenizer", "model_export.subwords"},
     "sentencex": {"service.segmentation"},
+    "opencc": {"service.scripts"},
     "regex": {"service.keeping", "service.words"},
     "rjieba": {"service.words"},
 }
