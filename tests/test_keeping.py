@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from service.keeping import (
     STAND_INS,
-    Span,
     Swapped,
     find,
     occurrences,
@@ -17,6 +16,7 @@ from service.keeping import (
     swap_in,
     swap_pair,
 )
+from service.segmentation import Span
 
 CONTENTS = st.lists(
     st.sampled_from(
