@@ -60,7 +60,8 @@ class Source:
 class Corpus:
     """Which pairs to train on; file names are relative to the data folder.
 
-    `sources` maps the corpus ids of the third column to what is known of them.
+    `sources` maps the corpus ids of the third column to what is known of them. If the data is
+    `reversed`, its first column is the target; that holds for all that measures the bundle too.
     """
 
     files: tuple[str, ...]
@@ -69,6 +70,7 @@ class Corpus:
     max_ratio: float
     max_tokens: int
     dev: str
+    reversed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +229,16 @@ class Refinement:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Which sets measure the bundle: name to file, relative to the data folder."""
+    """Which sets measure the bundle: files, relative to the data folder.
+
+    The link rule is chosen on the first `tuning_lines` of `tuning`, all if 0, and what is left
+    of that set measures the bundle like any other.
+    """
 
     translation: tuple[str, ...]
     alignment: tuple[str, ...]
     tuning: str
+    tuning_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
