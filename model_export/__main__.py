@@ -61,8 +61,10 @@ def subwords(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
     epoch = corpus.draw(shares, np.random.default_rng(run.recipe.training.seed)).tolist()
     typer.echo(f"{len(pairs)} pairs, {len(epoch)} an epoch")
     options = run.recipe.subwords
-    train_subwords((pairs[i].source for i in epoch), options.size, options, run.source_model)
-    train_subwords((pairs[i].target for i in epoch), options.size, options, run.target_model)
+    source, target = run.recipe.bundle.source, run.recipe.bundle.target
+    sources, targets = (pairs[i].source for i in epoch), (pairs[i].target for i in epoch)
+    train_subwords(sources, options.size, options, source, run.source_model)
+    train_subwords(targets, options.size, options, target, run.target_model)
     encode_corpus(run, pairs)
 
 

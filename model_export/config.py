@@ -75,11 +75,15 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Subwords:
-    """SentencePiece unigram models, one a side."""
+    """SentencePiece unigram models, one a side; no piece crosses a word's border if `within_words`.
+
+    Languages without spaces need that: no link rule can mend a piece such as 的房子.
+    """
 
     size: int
     character_coverage: float
     required_characters: str
+    within_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,11 @@ class Run:
 
     def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
         """Source and target tokenizer."""
-        return Tokenizer(self.source_model), Tokenizer(self.target_model)
+        sides = self.recipe.bundle
+        return (
+            Tokenizer(self.source_model, sides.source.joiner),
+            Tokenizer(self.target_model, sides.target.joiner),
+        )
 
     def log(self, **facts: object) -> None:
         """Append one JSON line to the log of the run."""

@@ -61,7 +61,7 @@ class Units:
             "target": manifest.target,
         }
         self.tokenizers: dict[Role, Tokenizer] = {
-            role: Tokenizer(bundle.path(language.tokenizer))
+            role: Tokenizer(bundle.path(language.tokenizer), language.joiner)
             for role, language in self._languages.items()
         }
         self._stand_ins = manifest.stand_ins
