@@ -23,7 +23,7 @@ SORTED = f"plain loop, batches of {CLOSED} sorted by length"
 def encoded(bundle: Bundle, count: int) -> list[list[int]]:
     """Return sentences as ids with `</s>` last."""
     manifest = bundle.manifest
-    tokenizer = Tokenizer(bundle.path(manifest.source.tokenizer))
+    tokenizer = Tokenizer(bundle.path(manifest.source.tokenizer), manifest.source.joiner)
     eos = manifest.model.special.eos
     return [[*tokenizer.encode(text).ids, eos] for text in sentences.read(count)]
 

@@ -27,7 +27,7 @@ class Offline:
     def __init__(self, texts: Sequence[str]) -> None:
         bundle = ours.shipped()
         manifest = bundle.manifest
-        tokenizer = Tokenizer(bundle.path(manifest.source.tokenizer))
+        tokenizer = Tokenizer(bundle.path(manifest.source.tokenizer), manifest.source.joiner)
         self._texts = texts
         self._sources = [
             (*tokenizer.encode(sentence.text).ids, tokenizer.eos)

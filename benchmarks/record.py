@@ -60,8 +60,8 @@ class Served:
 
     def __init__(self, bundle: Bundle, texts: Texts) -> None:
         manifest = bundle.manifest
-        source = Tokenizer(bundle.path(manifest.source.tokenizer))
-        self._target = Tokenizer(bundle.path(manifest.target.tokenizer))
+        source = Tokenizer(bundle.path(manifest.source.tokenizer), manifest.source.joiner)
+        self._target = Tokenizer(bundle.path(manifest.target.tokenizer), manifest.target.joiner)
         self._engine = ours.Ours(bundle, ours.capacity())
         self._sources = [(*source.encode(text).ids, source.eos) for text in texts.sources]
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from model_export import alarms, config, corpus, distil, draft, labels, pictures
+from model_export import alarms, carrying, config, corpus, distil, draft, labels, pictures
 from model_export import compare as comparing
 from model_export import evaluate as evaluating
 from model_export import explain as explaining
@@ -61,14 +61,19 @@ def subwords(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
     epoch = corpus.draw(shares, np.random.default_rng(run.recipe.training.seed)).tolist()
     typer.echo(f"{len(pairs)} pairs, {len(epoch)} an epoch")
     options = run.recipe.subwords
-    train_subwords((pairs[i].source for i in epoch), options.size, options, run.source_model)
-    train_subwords((pairs[i].target for i in epoch), options.size, options, run.target_model)
+    source, target = run.recipe.bundle.source, run.recipe.bundle.target
+    sources, targets = (pairs[i].source for i in epoch), (pairs[i].target for i in epoch)
+    train_subwords(sources, options.size, options, source, run.source_model)
+    train_subwords(targets, options.size, options, target, run.target_model)
     encode_corpus(run, pairs)
 
 
 def encode_corpus(run: Run, pairs: Sequence[corpus.Pair]) -> None:
     """Encode the training pairs with the run's subword models."""
     source, target = run.tokenizers()
+    options, seed = run.recipe.keeping, run.recipe.training.seed
+    if options.stand_ins:
+        pairs = list(carrying.carry(pairs, options, run.recipe.bundle, seed))
     rows = {
         "source": corpus.encode_texts(source, [p.source for p in pairs]),
         "target": corpus.encode_texts(target, [p.target for p in pairs]),

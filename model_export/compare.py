@@ -23,7 +23,7 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from model_export import config, corpus, draft, evaluate, gold, pictures
+from model_export import config, corpus, draft, evaluate, pictures
 from model_export import train as training
 from model_export.config import Model
 from model_export.run import Run
@@ -162,7 +162,7 @@ def _measure(run: Run, variant: Variant, device: torch.device) -> Measured:
     training.train(run, device, resume=False)
     draft.write(run, training.load_model(run), ("int8",))
     translator = Translator(draft.open_draft(run, "int8"), evaluate.CAPACITY)
-    pairs = list(corpus.read_pairs(run.data, run.recipe.evaluation.translation))
+    pairs = run.pairs(run.recipe.evaluation.translation)
     made, speed = _translate(translator, pairs)
     texts, references = [one.text for one in made], [pair.target for pair in pairs]
     kinds = {attention.kind for attention in translator.manifest.model.attention}
@@ -200,10 +200,10 @@ def _translate(
 def _aer(run: Run, translator: Translator, kind: str) -> float:
     """Return the AER by the best rule of the tuning set, over the other sets."""
     options = run.recipe.evaluation
-    tuning = evaluate.attend(translator, gold.read_gold(run.data / options.tuning))
+    tuning = evaluate.attend(translator, run.gold(options.tuning))
     rule = evaluate.tune(tuning, kind, ("mutual-best", "strong-share", "best-source"))
     others = [name for name in options.alignment if name != options.tuning] or [options.tuning]
-    rows = [row for name in others for row in gold.read_gold(run.data / name)]
+    rows = [row for name in others for row in run.gold(name)]
     score = evaluate.alignment_score(evaluate.attend(translator, rows), rule)
     return round(float(score.aer), 2)
 

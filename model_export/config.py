@@ -60,7 +60,8 @@ class Source:
 class Corpus:
     """Which pairs to train on; file names are relative to the data folder.
 
-    `sources` maps the corpus ids of the third column to what is known of them.
+    `sources` maps the corpus ids of the third column to what is known of them. If the data is
+    `reversed`, its first column is the target; that holds for all that measures the bundle too.
     """
 
     files: tuple[str, ...]
@@ -69,15 +70,20 @@ class Corpus:
     max_ratio: float
     max_tokens: int
     dev: str
+    reversed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Subwords:
-    """SentencePiece unigram models, one a side."""
+    """SentencePiece unigram models, one a side; no piece crosses a word's border if `within_words`.
+
+    Languages without spaces need that: no link rule can mend a piece such as 的房子.
+    """
 
     size: int
     character_coverage: float
     required_characters: str
+    within_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,17 @@ class Labels:
     """Guided-alignment links, of all pairs of all corpora."""
 
     symmetrization: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Whether the model learns to carry over what a translation keeps, by stand-ins.
+
+    `names` is the share of the training pairs whose names are swapped for stand-ins too.
+    """
+
+    stand_ins: bool = False
+    names: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +233,16 @@ class Refinement:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Which sets measure the bundle: name to file, relative to the data folder."""
+    """Which sets measure the bundle: files, relative to the data folder.
+
+    The link rule is chosen on the first `tuning_lines` of `tuning`, all if 0, and what is left
+    of that set measures the bundle like any other.
+    """
 
     translation: tuple[str, ...]
     alignment: tuple[str, ...]
     tuning: str
+    tuning_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +258,7 @@ class Recipe:
     training: Training
     refinement: Refinement
     evaluation: Evaluation
+    keeping: Keeping = Keeping()
 
 
 def read_recipe(path: Path) -> Recipe:

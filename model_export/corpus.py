@@ -1,7 +1,7 @@
 """Reads, filters and batches sentence pairs; knows files and ids, no model."""
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,8 +100,14 @@ def keep_pair(pair: Pair, options: Corpus) -> bool:
 
 def training_pairs(root: Path, options: Corpus) -> list[Pair]:
     """Return the pairs that the recipe trains on, in file order."""
-    pairs = read_pairs(root, options.files)
+    pairs = directed(read_pairs(root, options.files), options)
     return [pair for pair in pairs if pair.corpus in options.sources and keep_pair(pair, options)]
+
+
+def directed(pairs: Iterable[Pair], options: Corpus) -> Iterator[Pair]:
+    """Yield pairs in the direction of the bundle."""
+    for pair in pairs:
+        yield Pair(pair.target, pair.source, pair.corpus) if options.reversed else pair
 
 
 def shares(pairs: Sequence[Pair], options: Corpus) -> Floats:

@@ -110,7 +110,7 @@ def _texts(run: Run) -> Iterator[tuple[Sequence[int], str]]:
         yield rows.source[index].tolist(), target.decode(rows.target[index].tolist()).text
     seen = {_plain(pair.source) for pair in corpus.training_pairs(run.data, run.recipe.corpus)}
     measured = (*run.recipe.evaluation.translation, run.recipe.corpus.dev)
-    seen |= {_plain(pair.source) for pair in corpus.read_pairs(run.data, measured)}
+    seen |= {_plain(pair.source) for pair in run.pairs(measured)}
     for pair in corpus.read_pairs(run.data, options.files):
         if pair.corpus in options.corpora and _plain(pair.source) not in seen:
             seen.add(_plain(pair.source))

@@ -25,6 +25,7 @@ from service.bundle import (
     describe_file,
     parse,
 )
+from service.keeping import STAND_INS
 
 GRAPHS = "graphs.json"
 LIMITS = Limits(source_tokens=400, target_tokens=800, source_multiple=export.SOURCE_MULTIPLE)
@@ -84,6 +85,7 @@ def open_draft(run: Run, precision: str, link_rule: LinkRule | None = None) -> B
         sizes=asdict(run.recipe.model),
         model=model,
         link_rule=link_rule or _untuned(model),
+        stand_ins=STAND_INS if run.recipe.keeping.stand_ins else "",
         data=(),
         metrics=(),
         verification={},

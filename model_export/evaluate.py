@@ -6,7 +6,6 @@ against gold; thresholds are chosen on the tuning set alone, the other sets only
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -94,10 +93,10 @@ def evaluate(run: Run, report: Report) -> tuple[LinkRule, list[Metric]]:
     for precision, beams in (("int8", (1, 4)), ("fp32", (1,))):
         translator = Translator(draft.open_draft(run, precision), CAPACITY)
         for name in run.recipe.evaluation.translation:
-            pairs = list(corpus.read_pairs(run.data, [name]))
+            pairs = run.pairs([name])
             for beam in beams:
                 scores = _translate(translator, pairs, beam)
-                note({"set": _name(name), "precision": precision, **scores})
+                note({"set": run.set_name(name), "precision": precision, **scores})
         if translator.manifest.model.attention:
             shipped = _evaluate_alignment(run, translator, precision, shipped, note)
         rule = shipped or translator.manifest.link_rule
@@ -119,8 +118,10 @@ def _evaluate_alignment(
     The rule to ship is `known`, or else the best on the tuning set.
     """
     options = run.recipe.evaluation
-    sets = {n: attend(translator, gold.read_gold(run.data / n)) for n in options.alignment}
-    tuning = sets[options.tuning]
+    sets = {name: attend(translator, run.gold(name)) for name in options.alignment}
+    count = options.tuning_lines or len(sets[options.tuning])
+    tuning, rest = sets[options.tuning][:count], sets[options.tuning][count:]
+    sets[options.tuning] = rest or tuning
     kinds = list(tuning[0].words)
     shipped = known or tune(tuning, kinds[-1], ("mutual-best", "strong-share"))
     directed = [tune(tuning, kind, ("best-source",)) for kind in kinds]
@@ -130,11 +131,11 @@ def _evaluate_alignment(
             scored = alignment_score(rows, rule)
             note(
                 {
-                    "set": _name(name),
+                    "set": run.set_name(name),
                     "precision": precision,
                     **asdict(rule),
                     "shipped": rule is shipped,
-                    "tuned_here": name == options.tuning,
+                    "tuned_here": rows is tuning,
                     "aer": round(scored.aer, 2),
                     "alignment_precision": round(scored.precision, 2),
                     "alignment_recall": round(scored.recall, 2),
@@ -147,10 +148,6 @@ def _evaluate_alignment(
 def _pairs(row: Attended, rule: LinkRule) -> set[tuple[int, int]]:
     found = alignment.links(np.asarray(row.words[rule.attention]), rule.rule, rule.threshold)
     return {(link.source, link.target) for link in found}
-
-
-def _name(path: str) -> str:
-    return Path(path).name.removesuffix(".tsv.gz")
 
 
 def _kind(kind: str) -> Literal["cross", "alignment"]:

@@ -43,6 +43,12 @@ def read_gold(path: Path) -> list[Gold]:
     return rows
 
 
+def turned(gold: Gold) -> Gold:
+    """Return the same pair in the other direction."""
+    sure, possible = (frozenset((t, s) for s, t in links) for links in (gold.sure, gold.possible))
+    return Gold(gold.target, gold.source, sure, possible)
+
+
 def score(found: Iterable[tuple[Pairs, Gold]]) -> AlignmentScore:
     """Score the links of a whole set; counts are summed before they are divided."""
     sure_hits = possible_hits = links = sure = 0

@@ -5,6 +5,7 @@ links, checkpoints, log, and the exported graphs.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from model_export import config, corpus
 from model_export.corpus import Encoded, Ragged
+from model_export.gold import Gold, read_gold, turned
 from service.tokenizer import Tokenizer
 
 
@@ -50,7 +52,11 @@ class Run:
 
     def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
         """Source and target tokenizer."""
-        return Tokenizer(self.source_model), Tokenizer(self.target_model)
+        sides = self.recipe.bundle
+        return (
+            Tokenizer(self.source_model, sides.source.joiner),
+            Tokenizer(self.target_model, sides.target.joiner),
+        )
 
     def log(self, **facts: object) -> None:
         """Append one JSON line to the log of the run."""
@@ -59,7 +65,24 @@ class Run:
 
     def dev_pairs(self) -> list[corpus.Pair]:
         """Pairs of the dev set that steers training."""
-        return list(corpus.read_pairs(self.data, [self.recipe.corpus.dev]))
+        return self.pairs([self.recipe.corpus.dev])
+
+    def pairs(self, files: Sequence[str]) -> list[corpus.Pair]:
+        """Pairs of sets that measure the bundle, in its direction."""
+        return list(corpus.directed(corpus.read_pairs(self.data, files), self.recipe.corpus))
+
+    def set_name(self, file: str) -> str:
+        """What a set that measures the bundle is called: "tatoeba.fr-en" if it is reversed."""
+        name = Path(file).name.removesuffix(".tsv.gz")
+        stem, _, languages = name.rpartition(".")
+        if not (stem and self.recipe.corpus.reversed):
+            return name
+        return f"{stem}.{'-'.join(reversed(languages.split('-')))}"
+
+    def gold(self, file: str) -> list[Gold]:
+        """Gold alignments, in the direction of the bundle."""
+        rows = read_gold(self.data / file)
+        return [turned(row) for row in rows] if self.recipe.corpus.reversed else rows
 
 
 def save_ragged(path: Path, **rows: Ragged) -> None:

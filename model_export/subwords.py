@@ -11,7 +11,8 @@ from pathlib import Path
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
-from model_export.config import RecipeError, Subwords
+from model_export.config import Language, RecipeError, Subwords
+from service.words import words
 
 FOLD = {
     "\u2019": "'",
@@ -27,9 +28,13 @@ FOLD = {
 }
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
 SPACE = "\u2581"
+BORDER = "\u241f"
+"""Stands between words in what a model is trained on, and in no piece."""
 
 
-def train_subwords(texts: Iterable[str], size: int, options: Subwords, path: Path) -> None:
+def train_subwords(
+    texts: Iterable[str], size: int, options: Subwords, language: Language, path: Path
+) -> None:
     """Train a model of `size` pieces on `texts` and write it to `path` (a `.model` file).
 
     Raises `RecipeError`, say where the texts are too few for so many pieces.
@@ -38,7 +43,8 @@ def train_subwords(texts: Iterable[str], size: int, options: Subwords, path: Pat
     rules.write_text("".join(_rule(a, b) for a, b in FOLD.items()), encoding="utf-8")
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_after_space(texts),
+            sentence_iterator=_opened(texts, options, language),
+            pretokenization_delimiter=BORDER if options.within_words else "",
             model_prefix=str(path.with_suffix("")),
             model_type="unigram",
             vocab_size=size,
@@ -109,9 +115,19 @@ def _forget_paths(path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _after_space(texts: Iterable[str]) -> Iterator[str]:
-    """A text is encoded as it would stand after a space; see `service.tokenizer`."""
-    return (" " + text for text in texts)
+def _opened(texts: Iterable[str], options: Subwords, language: Language) -> Iterator[str]:
+    """Yield texts as the tokenizer encodes them, with the borders that no piece may cross."""
+    opening = " " if language.joiner else ""
+    for text in texts:
+        yield opening + (_bordered(text, language.words) if options.within_words else text)
+
+
+def _bordered(text: str, rule: str) -> str:
+    parts, at = [], 0
+    for word in words(text, rule):
+        parts += [BORDER if word.start == at and at else text[at : word.start], word.of(text)]
+        at = word.end
+    return "".join([*parts, text[at:]])
 
 
 def _rule(source: str, target: str) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from service.guard import Written, begin, best
 from service.hypotheses import Chosen, Node, Outputs, Path, Source, Trail
-from service.repetition import Loops
 
 
 class Beam:
@@ -28,7 +28,7 @@ class Beam:
         self._limit, self._size, self._n_best = limit, size, n_best
         self._length_penalty = length_penalty
         self._nodes: list[Node | None] = [None] * size
-        self._loops = [Loops()] * size
+        self._written = [begin(source)] * size
         self._totals = np.full(size, -np.inf, np.float64)
         self._totals[0] = 0.0
         self._finished: list[Path] = []
@@ -53,20 +53,50 @@ class Beam:
         if len(self._trail.steps) > self._limit:
             self._end(rows)
             return None
-        kept: list[tuple[int, Node, Loops]] = []
+        kept: list[tuple[int, Node, Written]] = []
         for rank, (beam, token, total) in enumerate(self._extensions(outputs, rows)):
             node = Node(token, total - float(self._totals[beam]), self._nodes[beam], rows[beam])
             if token == self._trail.source.eos:
                 if rank < self._size:
                     self._finished.append(self._trail.path(node, True))
                 continue
-            loops = self._loops[beam].after(token)
-            if len(kept) < self._size and loops.copies <= self._trail.source.copies:
-                kept.append((beam, node, loops))
+            written = self._written[beam].after(token, self._trail.source)
+            if len(kept) < self._size and written is not None:
+                kept.append((beam, node, written))
+        if self._trail.source.owed:
+            self._keep_foremost(kept, outputs, rows)
         if len(self._finished) >= self._size or not kept:
             self._end(rows)
             return None
         return self._continue(kept, rows)
+
+    @property
+    def _left(self) -> int:
+        """How many tokens there is room for, with that of this step."""
+        return self._limit - len(self._trail.steps) + 1
+
+    def _keep_foremost(
+        self, kept: list[tuple[int, Node, Written]], outputs: Outputs, rows: Sequence[int]
+    ) -> None:
+        """Keep the hypothesis that owes least, or end it: a beam could shun stand-ins for good.
+
+        The idea of Post and Vilar (2018), with a single bank.
+        """
+        alive = [beam for beam in range(self._size) if self._totals[beam] > -np.inf]
+        beam = min(alive, key=lambda one: (len(self._written[one].owed), -self._totals[one]))
+        row, source = rows[beam], self._trail.source
+        scores = outputs.scores[row]
+        token, written = best(
+            self._written[beam], scores, int(outputs.best[row]), source, self._left
+        )
+        if any(len(other.owed) <= len(written.owed) for _, _, other in kept):
+            return
+        node = Node(token, float(scores[token]), self._nodes[beam], row)
+        if token == source.eos:
+            self._finished.append(self._trail.path(node, True))
+            return
+        del kept[self._size - 1 :]
+        kept.append((beam, node, written))
 
     def _extensions(self, outputs: Outputs, rows: Sequence[int]) -> list[tuple[int, int, float]]:
         """Return the 2k best (beam, token, total log-probability), best first."""
@@ -74,18 +104,33 @@ class Beam:
         tokens = outputs.top_tokens[rows, :wide].ravel()
         totals = (self._totals[:, None] + outputs.top_scores[rows, :wide]).ravel()
         order = np.lexsort((tokens, -totals))[: 2 * self._size]
-        return [
+        found = [
             (at // wide, int(tokens[at]), float(totals[at]))
             for at in order.tolist()
             if totals[at] > -np.inf
         ]
+        return self._unended(found, outputs, rows) if self._trail.source.owed else found
 
-    def _continue(self, kept: list[tuple[int, Node, Loops]], rows: Sequence[int]) -> list[int]:
+    def _unended(
+        self, found: list[tuple[int, int, float]], outputs: Outputs, rows: Sequence[int]
+    ) -> list[tuple[int, int, float]]:
+        """Go on with what is owed, where a hypothesis would end without it; best first."""
+        extensions = {}
+        for beam, token, total in found:
+            if self._written[beam].must_pay(token, self._left, self._trail.source):
+                scores = outputs.scores[rows[beam]]
+                token = self._written[beam].best_owed(scores)
+                total = float(self._totals[beam]) + float(scores[token])
+            extensions[beam, token] = total
+        best_first = sorted(extensions.items(), key=lambda one: (-one[1], one[0][1]))
+        return [(beam, token, total) for (beam, token), total in best_first]
+
+    def _continue(self, kept: list[tuple[int, Node, Written]], rows: Sequence[int]) -> list[int]:
         missing = self._size - len(kept)
         totals = [float(self._totals[beam]) + node.score for beam, node, _ in kept]
         kept = kept + kept[:1] * missing
         self._nodes = [node for _, node, _ in kept]
-        self._loops = [loops for _, _, loops in kept]
+        self._written = [written for _, _, written in kept]
         self._totals = np.array(totals + [-np.inf] * missing)
         self.tokens = [node.token for _, node, _ in kept]
         return [rows[beam] for beam, _, _ in kept]

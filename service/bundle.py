@@ -158,6 +158,7 @@ class Manifest:
     sizes: Mapping[str, Any]
     model: Model
     link_rule: LinkRule
+    stand_ins: str
     data: tuple[Mapping[str, Any], ...] = field(repr=False)
     metrics: tuple[Mapping[str, Any], ...] = field(repr=False)
     verification: Mapping[str, Any] = field(repr=False)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service import cores
+from service import cores, scripts
 from service.bundle import open_bundle
 from service.device import HOST, Device, find
 from service.engine import Capacity
@@ -71,12 +71,14 @@ class Catalog:
         return self._translators
 
     def languages(self) -> list[Language]:
-        """Every source language with its targets, sorted by code."""
+        """Every source language with its targets, sorted by code; Chinese in both scripts."""
         names = {t.manifest.source.code: t.manifest.source.name for t in self._translators}
-        return [
-            Language(code, names[code], tuple(t for s, t in self._pairs() if s == code))
-            for code in sorted(names)
-        ]
+        found = []
+        for code, name in names.items():
+            targets = [t for s, t in self._pairs() if s == code]
+            both = [one for target in targets for one in _scripts(target, "")]
+            found += [Language(*one, tuple(c for c, _ in both)) for one in _scripts(code, name)]
+        return sorted(found, key=lambda language: language.code)
 
     def choose(self, source: str | None, target: str | None) -> Translator:
         """Return the translator of a pair; raises `UnknownPair` or `AmbiguousPair`."""
@@ -138,6 +140,11 @@ def _folders(extra: Path | None) -> list[Path]:
             if folder.is_dir() and not folder.name.startswith((".", "_")):
                 folders[folder.name] = folder
     return list(folders.values())
+
+
+def _scripts(code: str, name: str) -> list[tuple[str, str]]:
+    """Return a language as it is called, and once more for each other script that it has."""
+    return [(code, name), *([scripts.TRADITIONAL] if code == "zh" else [])]
 
 
 def _fits(asked: str | None, code: str) -> bool:

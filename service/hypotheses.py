@@ -71,7 +71,8 @@ class Chosen:
 class Source:
     """What a search knows of its sentence: S source tokens with `</s>` last, and delays.
 
-    A hypothesis may end in `copies` copies of the same few tokens; one more is refused.
+    A hypothesis may end in `copies` copies of the same few tokens; one more is refused. Of the
+    tokens in `stand_ins` it holds exactly those in `owed`.
     """
 
     length: int
@@ -79,6 +80,8 @@ class Source:
     bos: int
     delays: Mapping[str, int]
     copies: int = UNGUARDED
+    owed: tuple[int, ...] = ()
+    stand_ins: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)

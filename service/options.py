@@ -13,8 +13,9 @@ class Options:
     """What a caller may choose; `max_length` is in target tokens, None: by the source.
 
     `attention` None is `cross` of a translation and `alignment` of an alignment, where the
-    model has it. `heads` asks for that attention head by head, beside their mean. `timeout` is
-    in seconds, and holds for waiting and decoding together.
+    model has it; `heads` asks for that attention head by head, beside their mean. `timeout` is
+    in seconds, and holds for waiting and decoding together. `script` is how a Chinese target is
+    written, as `scripts.variant` says it.
     """
 
     beam_size: int = 1
@@ -27,6 +28,7 @@ class Options:
     timeout: float = DEFAULT_TIMEOUT
     diagnostics: bool = False
     heads: bool = False
+    script: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

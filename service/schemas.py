@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
+from service import scripts
 from service.errors import RequestError
 from service.options import AttentionKind, Options, Pair
 from service.symmetrization import Method
@@ -159,6 +160,7 @@ class TranslateRequest(_Request):
             split_sentences=self.split_sentences,
             max_length=self.max_length,
             diagnostics=self.diagnostics,
+            script=scripts.variant(self.target),
         )
 
 
@@ -213,6 +215,7 @@ class AlignRequest(_Request):
             unit=self.unit,
             timeout=min(longest, self.timeout or longest),
             diagnostics=self.diagnostics,
+            script=scripts.variant(self.target),
         )
 
 

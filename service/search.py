@@ -9,10 +9,8 @@ Beam search is in `beam.py`, what is shown and kept in `hypotheses.py`.
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-
-from service.hypotheses import UNGUARDED, Chosen, Node, Outputs, Path, Source, Trail
-from service.repetition import Loops
+from service.guard import begin, best
+from service.hypotheses import Chosen, Node, Outputs, Path, Source, Trail
 
 
 class Search(Protocol):
@@ -55,7 +53,7 @@ class Greedy:
         self._trail = Trail(source)
         self._limit = limit
         self._last: Node | None = None
-        self._loops = Loops()
+        self._written = begin(source)
 
     def advance(self, outputs: Outputs, rows: Sequence[int]) -> list[int] | None:
         """Take the argmax; a hypothesis cut by length needs one step more to be read."""
@@ -64,8 +62,11 @@ class Greedy:
         if self._last is not None and len(self._trail.steps) > self._limit:
             self.paths = [self._trail.path(self._last, False, row)]
             return None
-        token = self._choose(outputs, row)
-        self._last = Node(token, float(outputs.scores[row, token]), self._last, row)
+        scores, left = outputs.scores[row], self._limit - len(self._trail.steps) + 1
+        token, self._written = best(
+            self._written, scores, int(outputs.best[row]), self._trail.source, left
+        )
+        self._last = Node(token, float(scores[token]), self._last, row)
         self.tokens = [token]
         if token == self._trail.source.eos:
             self.paths = [self._trail.path(self._last, True)]
@@ -76,20 +77,6 @@ class Greedy:
         if self._last is None or len(self._trail.steps) > self._limit:
             return None
         return self._trail.chosen(self._last)
-
-    def _choose(self, outputs: Outputs, row: int) -> int:
-        token = int(outputs.best[row])
-        copies = self._trail.source.copies
-        if copies == UNGUARDED:
-            return token
-        loops = self._loops.after(token)
-        if loops.copies > copies:
-            for other in np.argsort(-outputs.scores[row], kind="stable").tolist():
-                token, loops = other, self._loops.after(other)
-                if loops.copies <= copies:
-                    break
-        self._loops = loops
-        return token
 
 
 class Forced:

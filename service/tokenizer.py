@@ -4,7 +4,7 @@ SentencePiece marks a space with U+2581, which stays in this file: callers see i
 spans in Unicode code points of the text they gave.
 
 A text is encoded as it would stand after a space, so "Who" is the same piece at the start
-of a sentence and inside one. The model file itself folds typographic apostrophes and
+of a sentence and inside one; not so in a language that joins its words without one. The model file itself folds typographic apostrophes and
 spaces to plain ones (see `model_export.subwords`); everything else it does not know comes
 as UTF-8 byte pieces, so no character is ever lost. A U+2581 in the text, which
 SentencePiece would read as a space, is spelled in byte pieces here.
@@ -47,7 +47,9 @@ class Decoded:
 class Tokenizer:
     """One SentencePiece model, read once; safe to share between threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, joiner: str = " ") -> None:
+        """Read a model file of a language whose words are joined by `joiner`."""
+        self._opening = " " if joiner else ""
         try:
             self._model = sentencepiece.SentencePieceProcessor(model_file=str(path))
         except (OSError, RuntimeError) as error:
@@ -62,6 +64,10 @@ class Tokenizer:
         }
         self._byte_ids = {value: i for i, value in self._bytes.items()}
         self._silent = {i for i in range(self.size) if self._model.is_control(i)}
+
+    def byte_id(self, value: int) -> int:
+        """Return the id of a byte's own piece."""
+        return self._byte_ids[value]
 
     def encode(self, text: str) -> Encoded:
         """Return ids and code-point spans of `text`; raises `InvalidEncoding`."""
@@ -89,9 +95,9 @@ class Tokenizer:
         """Encode text that holds no mark; the first part gets the space that it stands after."""
         if not part:
             return
-        text = " " + part if is_first else part
-        found = self._model.encode(text, return_type="offset_mapping")
-        back = start - 1 if is_first else start
+        opening = self._opening if is_first else ""
+        found = self._model.encode(opening + part, return_type="offset_mapping")
+        back = start - len(opening)
         for piece, (begin, end) in zip(found["ids"], found["offsets"], strict=True):
             ids.append(piece)
             opens = self._pieces[piece][0] == MARK and end - begin > 1
@@ -128,7 +134,7 @@ class Tokenizer:
         if piece in self._silent:
             return ""
         surface = self._pieces[piece].replace(MARK, " ")
-        return surface[1:] if is_first and surface[:1] == " " else surface
+        return surface.removeprefix(self._opening) if is_first else surface
 
     def _byte_run(self, ids: Sequence[int], index: int) -> int:
         end = index

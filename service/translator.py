@@ -20,6 +20,7 @@ from service.device_runner import open_runner
 from service.engine import Capacity, Engine
 from service.errors import InvalidBeam
 from service.hypotheses import UNGUARDED, Chosen, Path, Source
+from service.keeping import restore
 from service.options import AttentionKind, Options, Pair
 from service.reading import Reader, Reading
 from service.repetition import allowed
@@ -136,7 +137,8 @@ class Translator:
         self, place: _Place, chosen: Chosen, spelling: Spelling, options: Options
     ) -> TokenChosen:
         ends = chosen.token == self._target.eos
-        delta = spelling.end() if ends else spelling.add(chosen.token)
+        added = spelling.end() if ends else spelling.add(chosen.token)
+        delta = "" if options.script else restore(added, place.unit.carried).whole
         row = self._reader.row(chosen.attention, options)
         special = EOS if ends else None
         told = (delta, special, chosen.score, row.attention, row.heads)
@@ -149,18 +151,20 @@ class Translator:
     def _job(self, unit: Unit, options: Options, watched: bool = False) -> Job:
         source = (*unit.encoded.ids, self._source.eos)
         limit = self._limit(len(source), options.max_length)
-        return Job(source, self._search(source, limit, options), watched)
+        about = self._about(len(source), allowed(source), self._units.owed(unit))
+        return Job(source, self._search(about, limit, options), watched)
 
-    def _search(self, source: Sequence[int], limit: int, options: Options) -> Search:
-        about = self._about(len(source), allowed(source))
+    @staticmethod
+    def _search(about: Source, limit: int, options: Options) -> Search:
         if options.beam_size == 1:
             return Greedy(about, limit)
         size, best = options.beam_size, options.n_best
         return Beam(about, limit, size, best, options.length_penalty)
 
-    def _about(self, length: int, copies: int = UNGUARDED) -> Source:
+    def _about(self, length: int, copies: int = UNGUARDED, owed: tuple[int, ...] = ()) -> Source:
         special = self.manifest.model.special
-        return Source(length, special.eos, special.bos, self._delays, copies)
+        known = self._units.stand_ins
+        return Source(length, special.eos, special.bos, self._delays, copies, owed, known)
 
     def _limit(self, length: int, asked: int | None) -> int:
         most = self.manifest.model.limits.target_tokens
@@ -184,7 +188,7 @@ class Translator:
     def _sentence(
         self, unit: Unit, paths: Sequence[Path], start: int, options: Options
     ) -> TranslatedSentence:
-        targets = [self._units.written(path, start) for path in paths]
+        targets = [self._units.written(path, start, unit, options.script) for path in paths]
         read = [
             self._reader.read(UnitPair(unit, target), path, options)
             for target, path in zip(targets, paths, strict=True)
@@ -212,14 +216,21 @@ class Translator:
         Raises as `translate` does.
         """
         options = self._settled(options, "alignment")
+        ready = [
+            self._units.given(pair.source, "source")
+            if pair.target is None
+            else self._units.pair(pair.source, pair.target)
+            for pair in pairs
+        ]
         limits = self._units.limits
-        sources = [self._units.given(pair.source, "source") for pair in pairs]
-        for index, unit in enumerate(sources):
-            check_length(unit, limits["source"], index, index, "source")
-        targets = await self._targets(pairs, sources, options)
-        for index, unit in enumerate(targets):
-            check_length(unit, limits["target"], index, index, "target")
-        return [UnitPair(*sides) for sides in zip(sources, targets, strict=True)]
+        for index, one in enumerate(ready):
+            source = one.source if isinstance(one, UnitPair) else one
+            check_length(source, limits["source"], index, index, "source")
+        made = iter(await self._made([one for one in ready if isinstance(one, Unit)], options))
+        whole = [one if isinstance(one, UnitPair) else next(made) for one in ready]
+        for index, one in enumerate(whole):
+            check_length(one.target, limits["target"], index, index, "target")
+        return whole
 
     def turn_pairs(self, pairs: Sequence[UnitPair]) -> list[UnitPair]:
         """Take over the pairs of a translator of the other direction, texts and words as they are.
@@ -227,13 +238,10 @@ class Translator:
         Raises `SentenceTooLong`, which calls the sides what the other translator calls them.
         """
         limits = self._units.limits
-        turned = []
-        for index, pair in enumerate(pairs):
-            source = self._units.taken_over(pair.target, "source")
-            target = self._units.taken_over(pair.source, "target")
-            check_length(source, limits["source"], index, index, "target")
-            check_length(target, limits["target"], index, index, "source")
-            turned.append(UnitPair(source, target))
+        turned = [self._units.turned(pair) for pair in pairs]
+        for index, pair in enumerate(turned):
+            check_length(pair.source, limits["source"], index, index, "target")
+            check_length(pair.target, limits["target"], index, index, "source")
         return turned
 
     async def force(self, pairs: Sequence[UnitPair], options: Options) -> list[Alignment]:
@@ -249,18 +257,14 @@ class Translator:
             for pair, paths in zip(pairs, answers, strict=True)
         ]
 
-    async def _targets(
-        self, pairs: Sequence[Pair], sources: Sequence[Unit], options: Options
-    ) -> list[Unit]:
-        """Return the given targets made ready, and translations where none is given."""
-        given = [
-            None if pair.target is None else self._units.given(pair.target, "target")
-            for pair in pairs
+    async def _made(self, sources: Sequence[Unit], options: Options) -> list[UnitPair]:
+        """Translate what was given without a target."""
+        jobs = [self._job(unit, options) for unit in sources]
+        answers = await self._engine.run(jobs, options.timeout) if jobs else []
+        return [
+            UnitPair(unit, self._units.written(paths[0], 0, unit, options.script))
+            for unit, paths in zip(sources, answers, strict=True)
         ]
-        open_sources = [s for s, target in zip(sources, given, strict=True) if target is None]
-        jobs = [self._job(unit, options) for unit in open_sources]
-        made = iter(await self._engine.run(jobs, options.timeout) if jobs else [])
-        return [self._units.written(next(made)[0], 0) if t is None else t for t in given]
 
     def _aligned(self, pair: UnitPair, path: Path, options: Options) -> Alignment:
         read = self._reader.read(pair, path, options)

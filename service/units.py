@@ -3,15 +3,17 @@
 `Units` holds what a bundle knows of its two languages; nothing here runs a model.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from service import words
+from service import scripts, words
 from service.bundle import Bundle, Language
 from service.errors import EmptyWord, RequestError, SentenceTooLong
 from service.hypotheses import Path
+from service.keeping import Kept, Swapped, find, restore, swap, swap_in, swap_pair
 from service.segmentation import Span
 from service.tokenizer import Encoded, Tokenizer, check_unicode
 from service.translation import Side, Token, Word
@@ -23,12 +25,18 @@ Role = Literal["source", "target"]
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A text made ready: where it lies, its ids, and its words."""
+    """A text made ready: where it lies, its ids, its words, and what stand-ins are in its ids."""
 
     text: str
     start: int
     encoded: Encoded
     words: tuple[Span, ...]
+    kept: tuple[Kept, ...] = ()
+
+    @property
+    def carried(self) -> dict[str, str]:
+        """What each stand-in stands for."""
+        return {one.stand_in: one.span.of(self.text) for one in self.kept}
 
     def spelled(self) -> tuple[str, ...]:
         """Its words as texts."""
@@ -53,9 +61,12 @@ class Units:
             "target": manifest.target,
         }
         self.tokenizers: dict[Role, Tokenizer] = {
-            role: Tokenizer(bundle.path(language.tokenizer))
+            role: Tokenizer(bundle.path(language.tokenizer), language.joiner)
             for role, language in self._languages.items()
         }
+        self._stand_ins = manifest.stand_ins
+        self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
+        """The target ids of all stand-ins that the model knows."""
         limits = manifest.model.limits
         self.limits: dict[Role, int] = {
             "source": limits.source_tokens,
@@ -65,17 +76,57 @@ class Units:
             words.words("", language.words)  # an unknown rule stops the start
 
     def text(self, text: str, start: int, role: Role) -> Unit:
-        """Make a text ready that begins at `start` of the whole."""
-        encoded = self.tokenizers[role].encode(text)
-        return Unit(text, start, encoded, words.words(text, self._languages[role].words))
+        """Make a text ready that begins at `start` of the whole; what it keeps is swapped."""
+        return self._unit(swap(text, self._kept(text, role)), start, role)
 
     def given(self, text: str | tuple[str, ...], role: Role) -> Unit:
         """Make a given text or list of words ready; raises `EmptyWord` or `RequestError`."""
+        given = self._given(text, role)
+        return self._unit(
+            swap(given.text, given.within(self._kept(given.text, role))), 0, role, given.words
+        )
+
+    def pair(self, source: str | tuple[str, ...], target: str | tuple[str, ...]) -> UnitPair:
+        """Make a given pair ready, of which that is kept which both sides have.
+
+        Raises as `given` does.
+        """
+        near, far = self._given(source, "source"), self._given(target, "target")
+        spans = near.within(self._kept(near.text, "source"))
+        one, other = swap_pair(near.text, far.text, spans)
+        return UnitPair(
+            self._unit(one, 0, "source", near.words), self._unit(other, 0, "target", far.words)
+        )
+
+    def written(self, path: Path, start: int, source: Unit, script: str | None) -> Unit:
+        """Make a hypothesis ready; its ids stay as the model wrote them, without `</s>`.
+
+        What its source carries over is swapped back; `script` is as of `scripts.written`.
+        """
+        ids = path.tokens[:-1] if path.finished else path.tokens
+        decoded = self.tokenizers["target"].decode(ids)
+        swapped = restore(scripts.written(decoded.text, script), source.carried)
+        return self._ready(swapped, start, "target", Encoded(ids, decoded.spans))
+
+    def turned(self, pair: UnitPair) -> UnitPair:
+        """Take over the pair of a bundle of the other direction, texts and words as they are."""
+        return UnitPair(
+            self._taken_over(pair.target, "source"), self._taken_over(pair.source, "target")
+        )
+
+    def owed(self, unit: Unit) -> tuple[int, ...]:
+        """Return the target ids of the stand-ins that a source carries over."""
+        return tuple(self._stand_in(one.stand_in) for one in unit.kept)
+
+    def _stand_in(self, character: str) -> int:
+        return self.tokenizers["target"].byte_id(ord(character))
+
+    def _given(self, text: str | tuple[str, ...], role: Role) -> "_Given":
         if isinstance(text, str):
             check_unicode(text)
             if not text.strip():
                 raise RequestError(f"the {role} text of a pair is empty", {"side": role})
-            return self.text(text, 0, role)
+            return _Given(text, None)
         if not text:
             raise RequestError(f"the {role} list of a pair is empty", {"side": role})
         joiner = self._languages[role].joiner
@@ -86,20 +137,55 @@ class Units:
                 raise EmptyWord(f"{role} word {index} is empty", {"side": role, "index": index})
             spans.append(Span(start, start + len(word)))
             start += len(word) + len(joiner)
-        joined = joiner.join(text)
-        return Unit(joined, 0, self.tokenizers[role].encode(joined), tuple(spans))
+        return _Given(joiner.join(text), tuple(spans))
 
-    def written(self, path: Path, start: int) -> Unit:
-        """Make a hypothesis ready; its ids stay as the model wrote them, without `</s>`."""
-        ids = path.tokens[:-1] if path.finished else path.tokens
-        decoded = self.tokenizers["target"].decode(ids)
-        spans = words.words(decoded.text, self._languages["target"].words)
-        return Unit(decoded.text, start, Encoded(ids, decoded.spans), spans)
+    def _kept(self, text: str, role: Role) -> list[Span]:
+        return find(text, self._languages[role].code) if self._stand_ins else []
 
-    def taken_over(self, unit: Unit, role: Role) -> Unit:
-        """Make another bundle's unit ready: its text and its words, in this bundle's pieces."""
-        encoded = self.tokenizers[role].encode(unit.text)
-        return Unit(unit.text, unit.start, encoded, unit.words)
+    def _taken_over(self, unit: Unit, role: Role) -> Unit:
+        swapped = swap_in(unit.text, unit.carried if self._stand_ins else {})
+        return self._unit(swapped, unit.start, role, unit.words)
+
+    def _unit(
+        self, swapped: Swapped, start: int, role: Role, given: tuple[Span, ...] | None = None
+    ) -> Unit:
+        read = scripts.read(swapped.text, self._languages[role].code)
+        return self._ready(swapped, start, role, self.tokenizers[role].encode(read), given)
+
+    def _ready(
+        self,
+        swapped: Swapped,
+        start: int,
+        role: Role,
+        encoded: Encoded,
+        given: tuple[Span, ...] | None = None,
+    ) -> Unit:
+        """Return a text that was encoded with stand-ins, as what it is without them."""
+        if swapped.kept:
+            encoded = Encoded(encoded.ids, tuple(map(swapped.in_whole, encoded.spans)))
+        if given is None:
+            whole = [one.span for one in swapped.kept]
+            language = self._languages[role]
+            given = words.words(scripts.read(swapped.whole, language.code), language.words, whole)
+        return Unit(swapped.whole, start, encoded, given, swapped.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A given text, and its words where they were given."""
+
+    text: str
+    words: tuple[Span, ...] | None
+
+    def within(self, spans: Sequence[Span]) -> list[Span]:
+        """Return the spans that lie within one word, if the words were given."""
+        if self.words is None:
+            return list(spans)
+        return [
+            span
+            for span in spans
+            if any(word.start <= span.start and span.end <= word.end for word in self.words)
+        ]
 
 
 def check_length(unit: Unit, limit: int, index: int, text: int, role: Role) -> None:

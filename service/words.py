@@ -10,7 +10,7 @@ invisible character belongs to the character before it, as UAX #29 says.
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby, islice
 from types import MappingProxyType
@@ -31,19 +31,31 @@ _ELIDED = re.compile(r"(?:[ldjmtsnc]|(?:jus|lors|puis|quoi)?qu)['’]", re.IGNOR
 _HAN = regex.compile(r"\p{Han}")
 
 
-def words(text: str, rule: str) -> tuple[Span, ...]:
+def words(text: str, rule: str, whole: Sequence[Span] = ()) -> tuple[Span, ...]:
     """The words of a text in order: spans in code points, never overlapping, never whitespace.
 
-    A rule that is not one of `known_rules()` raises `BundleError`.
+    Each stretch in `whole` is a word of its own, whatever the rule. A rule that is not one of
+    `known_rules()` raises `BundleError`.
     """
     pieces = _rule(rule)
     spans: list[Span] = []
-    for run in _RUN.finditer(text):
+    at = 0
+    for stretch in whole:
+        spans += _words(text, at, stretch.start, pieces)
+        spans.append(stretch)
+        at = stretch.end
+    return (*spans, *_words(text, at, len(text), pieces))
+
+
+def _words(text: str, start: int, end: int, pieces: Rule) -> list[Span]:
+    """The words between two places."""
+    spans: list[Span] = []
+    for run in _RUN.finditer(text, start, end):
         characters, start = run.group(), run.start()
         known = len(characters) <= REMEMBERED_LENGTH
         for piece in _remembered(pieces, characters) if known else pieces(characters):
             spans.append(Span(start, start := start + len(piece)))
-    return tuple(spans)
+    return spans
 
 
 def known_rules() -> tuple[str, ...]:

@@ -108,6 +108,21 @@ def test_languages_list_their_targets(loaded: Catalog) -> None:
     ]
 
 
+def test_chinese_is_listed_in_both_scripts(toy_bundle: Bundle, tmp_path: Path) -> None:
+    for source, target in (("en", "zh"), ("zh", "en")):
+        place(toy_bundle, tmp_path, source, target)
+    catalog = Catalog.load(Settings(workers=1, slots=8, bundles=tmp_path))
+    try:
+        listed = {one.code: (one.name, one.targets) for one in catalog.languages()}
+        assert {"zh", "zh-Hant"} <= set(listed["en"][1])
+        assert listed["zh"] == ("ZH", ("en",))
+        assert listed["zh-Hant"] == ("Chinese (traditional)", ("en",))
+        assert catalog.choose("en", "zh-TW").manifest.target.code == "zh"
+        assert catalog.choose("zh-Hant", "en").manifest.source.code == "zh"
+    finally:
+        catalog.close(1.0)
+
+
 def test_it_is_ready_once_every_bundle_has_translated(loaded: Catalog) -> None:
     assert loaded.ready()
     assert not Catalog(loaded.translators()).ready()

@@ -97,7 +97,7 @@ def measured(
     recipe = dataclasses.replace(run.recipe, evaluation=sets)
     monkeypatch.setattr(evaluate, "Translator", Idle)
     monkeypatch.setattr(draft, "open_draft", lambda *_: None)
-    monkeypatch.setattr("model_export.gold.read_gold", lambda path: path.name)
+    monkeypatch.setattr(Run, "gold", lambda _, name: name)
     monkeypatch.setattr(evaluate, "attend", lambda _, name: rows[name])
     return evaluate.evaluate(Run(recipe, Path(), Path()), lambda _: None)
 
@@ -115,6 +115,18 @@ def test_only_the_tuning_set_is_tuned_on(toy_run: Run, monkeypatch: pytest.Monke
     assert other.threshold > 0.6
     assert {m["set"] for m in metrics if m["tuned_here"]} == {"tuning"}
     assert {m["set"] for m in metrics if not m["tuned_here"]} == {"other"}
+
+
+def test_what_is_left_of_the_tuning_set_is_measured(
+    toy_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = dataclasses.replace(toy_run.recipe.evaluation, tuning_lines=2)
+    half = Run(dataclasses.replace(toy_run.recipe, evaluation=options), Path(), Path())
+    rows = {SETS[0]: [CROSSED, WEAK, STRONG], SETS[1]: [CROSSED]}
+    rule, metrics = measured(half, monkeypatch, rows)
+    assert 0.3 < rule.threshold <= 0.4, "the third line was not looked at"
+    counts = {(m["set"], m["sentences"], m["tuned_here"]) for m in metrics}
+    assert counts == {("tuning", 1, False), ("other", 1, False)}
 
 
 def test_the_shipped_rule_is_measured_on_every_set(

@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 GROUPS = {
-    1: ("errors", "settings", "segmentation", "slots", "cores", "version"),
-    1.5: ("hypotheses", "repetition", "search", "beam", "pace", "waiting"),
+    1: ("errors", "settings", "segmentation", "slots", "cores", "version", "keeping", "scripts"),
+    1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "dequantise"),
     2.25: ("symmetrization", "diagnostics"),
     2.5: ("device", "device_slots"),
@@ -48,7 +48,8 @@ OWNERS = {
     "onnxruntime": {"service.device"},
     "sentencepiece": {"service.tokenizer", "model_export.subwords"},
     "sentencex": {"service.segmentation"},
-    "regex": {"service.words"},
+    "opencc": {"service.scripts"},
+    "regex": {"service.keeping", "service.words"},
     "rjieba": {"service.words"},
 }
 """Libraries that one file, or few, may import; that file translates their errors."""

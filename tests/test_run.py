@@ -56,6 +56,22 @@ def test_dev_pairs_come_from_the_recipe(run: Run) -> None:
     assert run.dev_pairs() == [Pair("Hi.", "Salut.", "toy"), Pair("", "empty", "")]
 
 
+def test_a_reversed_bundle_reads_its_sets_the_other_way_round(run: Run) -> None:
+    run.data.mkdir()
+    with gzip.open(run.data / "a.en-fr.tsv.gz", "wt", encoding="utf-8") as out:
+        out.write("Hi you\tSalut\t0-0|1-0\n")
+    turned = dataclasses.replace(run.recipe.corpus, reversed=True)
+    other = Run(dataclasses.replace(run.recipe, corpus=turned), run.data, run.folder)
+    assert run.pairs(["a.en-fr.tsv.gz"]) == [Pair("Hi you", "Salut", "0-0|1-0")]
+    assert other.pairs(["a.en-fr.tsv.gz"]) == [Pair("Salut", "Hi you", "0-0|1-0")]
+    (gold,) = other.gold("a.en-fr.tsv.gz")
+    assert (gold.source, gold.target) == (("Salut",), ("Hi", "you"))
+    assert (gold.sure, gold.possible) == ({(0, 0)}, {(0, 0), (0, 1)})
+    names = [each.set_name("dev/a.en-fr.tsv.gz") for each in (run, other)]
+    assert names == ["a.en-fr", "a.fr-en"]
+    assert other.set_name("dev.tsv.gz") == "dev"
+
+
 def test_ragged_arrays_come_back(run: Run) -> None:
     path = run.path("arrays.npz")
     one, two = Ragged.of([[1, 2], [], [3]]), Ragged.of([[-5]])

@@ -109,6 +109,14 @@ def test_a_refusal_does_not_echo_what_was_sent() -> None:
     assert len(errors(TranslateRequest, {"text": [0] * 999})) == 1
 
 
+def test_the_target_says_the_script() -> None:
+    request = read(TranslateRequest, {"text": "Hi", "target": "zh-Hant-TW"})
+    assert request.options(600) == Options(script="zh-TW")
+    pairs = [{"source_text": "Hi"}]
+    asked = read(AlignRequest, {"pairs": pairs, "target": "zh-Hant"})
+    assert asked.options(600) == Options(script="zh-Hant")
+
+
 def test_pairs_are_handed_on_as_they_are() -> None:
     request = read(AlignRequest, examples.ALIGN)
     assert request.options(600) == Options()

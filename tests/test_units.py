@@ -6,13 +6,20 @@ import pytest
 
 from service.bundle import Bundle
 from service.errors import BundleError, EmptyWord, RequestError, SentenceTooLong
+from service.keeping import STAND_INS
 from service.segmentation import Span
-from service.units import Units, check_length, source_side
+from service.units import UnitPair, Units, check_length, source_side
 
 
 @pytest.fixture
 def units(toy_bundle: Bundle) -> Units:
     return Units(toy_bundle)
+
+
+@pytest.fixture
+def keeping(toy_bundle: Bundle) -> Units:
+    manifest = dataclasses.replace(toy_bundle.manifest, stand_ins=STAND_INS)
+    return Units(dataclasses.replace(toy_bundle, manifest=manifest))
 
 
 def test_a_text_is_cut_by_the_rule_of_its_language(units: Units) -> None:
@@ -33,7 +40,7 @@ def test_given_words_are_joined_and_keep_their_places(units: Units) -> None:
 
 def test_a_unit_is_taken_over_with_its_words(units: Units) -> None:
     unit = units.given(("L'arbre", "est", "vieux."), "target")
-    taken = units.taken_over(unit, "source")
+    taken = units.turned(UnitPair(unit, unit)).source
     assert (taken.text, taken.start, taken.words) == (unit.text, unit.start, unit.words)
     assert taken.encoded == units.tokenizers["source"].encode(unit.text)
     assert taken.encoded != unit.encoded
@@ -64,3 +71,31 @@ def test_an_unknown_word_rule_stops_the_start(toy_bundle: Bundle) -> None:
     wrong = dataclasses.replace(manifest, target=target)
     with pytest.raises(BundleError, match="guess"):
         Units(dataclasses.replace(toy_bundle, manifest=wrong))
+
+
+def test_what_is_kept_is_one_token_and_one_word(keeping: Units) -> None:
+    unit = keeping.text("the x@y.fr sees a@b.fr", 3, "source")
+    mail = unit.encoded.spans.index(Span(4, 10))
+    assert [span.of(unit.text) for span in unit.words] == ["the", "x@y.fr", "sees", "a@b.fr"]
+    assert unit.carried == {"\x01": "x@y.fr", "\x02": "a@b.fr"}
+    assert keeping.owed(unit) == tuple(keeping.tokenizers["target"].byte_id(n) for n in (1, 2))
+    assert unit.encoded.ids[mail] == keeping.tokenizers["source"].byte_id(1)
+    assert source_side(unit).tokens[mail].text == "x@y.fr"
+
+
+def test_a_pair_keeps_what_both_sides_have(keeping: Units) -> None:
+    pair = keeping.pair("the cat {n} {m}", ("le", "chat", "{n}"))
+    assert (pair.source.carried, pair.target.carried) == ({"\x01": "{n}"}, {"\x01": "{n}"})
+    assert [span.of(pair.target.text) for span in pair.target.words] == ["le", "chat", "{n}"]
+    turned = keeping.turned(pair)
+    assert (turned.source.carried, turned.target.carried) == ({"\x01": "{n}"}, {"\x01": "{n}"})
+
+
+def test_what_lies_across_given_words_is_not_kept(keeping: Units) -> None:
+    unit = keeping.given(("{the", "cat}", "{n}"), "source")
+    assert unit.carried == {"\x01": "{n}"}
+
+
+def test_a_bundle_without_stand_ins_keeps_nothing(units: Units) -> None:
+    unit = units.text("the x@y.fr", 0, "source")
+    assert (unit.kept, units.owed(unit), units.stand_ins) == ((), (), frozenset())

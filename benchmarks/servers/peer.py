@@ -26,8 +26,10 @@ class Peer:
     def __init__(self, compute_type: str, batches: int, threads: int) -> None:
         """Load a model that works on `batches` batches at once; 0 threads are its own choice."""
         bundle = ours.shipped()
-        self._source = Tokenizer(bundle.path(bundle.manifest.source.tokenizer))
-        self._target = Tokenizer(bundle.path(bundle.manifest.target.tokenizer))
+        sides = bundle.manifest.source, bundle.manifest.target
+        self._source, self._target = (
+            Tokenizer(bundle.path(side.tokenizer), side.joiner) for side in sides
+        )
         with tempfile.TemporaryDirectory() as folder:
             save_model(small(self._source.size), Path(folder))
             self._translator: Any = ctranslate2.Translator(

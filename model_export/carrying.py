@@ -1,0 +1,57 @@
+"""Training pairs with stand-ins in them, so that a model learns to carry them over.
+
+What the service would swap for a stand-in (see `service.keeping`) is swapped here too, where
+both sides have it; and so are names, since addresses and code are rare in everyday language
+while "Tom" is not.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from model_export.config import Bundle, Keeping
+from model_export.corpus import Pair
+from service.keeping import STAND_INS, find, swap_pair
+from service.segmentation import Span
+from service.words import words
+
+SWAPPED_NAMES = 0.7
+"""How many of the names of a pair are swapped, if any are."""
+
+SHORTEST_NAME = 2
+
+
+def carry(pairs: Sequence[Pair], options: Keeping, bundle: Bundle, seed: int) -> Iterator[Pair]:
+    """Yield the pairs with stand-ins in the place of what both sides have; same for a seed."""
+    rng = np.random.default_rng(seed)
+    for pair, chance in zip(pairs, rng.random(len(pairs)), strict=True):
+        spans = find(pair.source, bundle.source.code)
+        if chance < options.names:
+            spans = _apart([*spans, *_names(pair, bundle.source.words, rng)])
+        if not spans:
+            yield pair
+            continue
+        order = "".join(rng.permutation(list(STAND_INS)))
+        source, target = swap_pair(pair.source, pair.target, spans, order)
+        yield replace(pair, source=source.text, target=target.text)
+
+
+def _names(pair: Pair, rule: str, rng: np.random.Generator) -> list[Span]:
+    """Return words with a capital that the target has too, some of them."""
+    found = []
+    for span in words(pair.source, rule):
+        name = span.of(pair.source)
+        is_name = len(name) >= SHORTEST_NAME and name[0].isupper() and name in pair.target
+        if is_name and rng.random() < SWAPPED_NAMES:
+            found.append(span)
+    return found
+
+
+def _apart(spans: Sequence[Span]) -> list[Span]:
+    """Return spans in order, without those that begin within an earlier one."""
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+        if not kept or span.start >= kept[-1].end:
+            kept.append(span)
+    return kept

@@ -1,0 +1,73 @@
+"""What a hypothesis may write next: nothing in endless circles, and every stand-in that it owes.
+
+A stand-in of the source (see `service.keeping`) must come over exactly as often as the source
+has it. So one that is not owed is never written, and a sentence does not end before the last
+one is: what the model thinks best of those still owed comes in the place of `</s>`, and in any
+case before the length limit leaves no room for them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.hypotheses import UNGUARDED, Floats, Source
+from service.repetition import Loops
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What counts of a hypothesis: how it repeats itself, and the stand-ins that it owes."""
+
+    loops: Loops
+    owed: tuple[int, ...]
+
+    def after(self, token: int, source: Source) -> "Written | None":
+        """Return the same hypothesis with one token more; None where it may not follow."""
+        owed = self.owed
+        if token in source.stand_ins:
+            if token not in owed:
+                return None
+            at = owed.index(token)
+            owed = owed[:at] + owed[at + 1 :]
+        elif owed and token == source.eos:
+            return None
+        if source.copies == UNGUARDED:
+            return self if owed is self.owed else Written(self.loops, owed)
+        loops = self.loops.after(token)
+        return Written(loops, owed) if loops.copies <= source.copies else None
+
+    def must_pay(self, token: int, left: int, source: Source) -> bool:
+        """Whether what is owed has to come now in the place of a token."""
+        return bool(self.owed) and (token == source.eos or left <= len(self.owed))
+
+    def best_owed(self, scores: Floats) -> int:
+        """Return which of the stand-ins owed is the likeliest by the scores (V,) of a step."""
+        return max(self.owed, key=lambda token: (float(scores[token]), -token))
+
+
+def begin(source: Source) -> Written:
+    """Return a hypothesis of no token yet."""
+    return Written(Loops(), source.owed)
+
+
+def best(
+    written: Written, scores: Floats, first: int, source: Source, left: int
+) -> tuple[int, Written]:
+    """Return the likeliest token that may follow, which is `first` if it may; scores (V,).
+
+    `left` is how many tokens there is room for.
+    """
+    for token in _likeliest(scores, first):
+        if written.must_pay(token, left, source):
+            token = written.best_owed(scores)
+        after = written.after(token, source)
+        if after is not None:
+            return token, after
+    return first, Written(written.loops.after(first), written.owed)
+
+
+def _likeliest(scores: Floats, first: int) -> Iterator[int]:
+    """Yield all tokens, likeliest first; they are sorted only if the first is not taken."""
+    yield first
+    yield from np.argsort(-scores, kind="stable").tolist()

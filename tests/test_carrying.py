@@ -1,0 +1,56 @@
+"""Training pairs with stand-ins: what both sides have, and names now and then."""
+
+from model_export.carrying import carry
+from model_export.config import Bundle, Keeping, Language
+from model_export.corpus import Pair
+from service.keeping import STAND_INS
+
+BUNDLE = Bundle(
+    "en-fr",
+    "CC0",
+    Language("en", "English", " ", "uax29"),
+    Language("fr", "French", " ", "uax29-elision"),
+)
+MAIL = Pair("Write to x@y.fr, Tom.", "Écris à x@y.fr, Tom.", "a")
+LOST = Pair("Write to x@y.fr.", "Écris-lui.", "b")
+
+
+def carried(pairs: list[Pair], names: float = 0.0, seed: int = 1) -> list[Pair]:
+    return list(carry(pairs, Keeping(True, names), BUNDLE, seed))
+
+
+def test_what_both_sides_have_becomes_a_stand_in() -> None:
+    (made,) = carried([MAIL])
+    (stand_in,) = set(made.source) & set(STAND_INS)
+    assert made.source == f"Write to {stand_in}, Tom."
+    assert made.target == f"Écris à {stand_in}, Tom."
+    assert made.corpus == "a"
+
+
+def test_what_one_side_has_stays() -> None:
+    assert carried([LOST, LOST]) == [LOST, LOST]
+
+
+def test_names_become_stand_ins_in_some_pairs() -> None:
+    plain = Pair("Tom and Mary sing.", "Tom et Mary chantent.", "a")
+    assert carried([plain] * 50) == [plain] * 50
+    made = carried([plain] * 400, names=0.5)
+    swapped = [pair for pair in made if pair != plain]
+    assert 120 < len(swapped) < 240
+    assert {"Tom", "Mary"} == {
+        name for pair in swapped for name in ("Tom", "Mary") if name not in pair.target
+    }
+    for pair in swapped:
+        assert set(pair.source) & set(STAND_INS) == set(pair.target) & set(STAND_INS)
+
+
+def test_all_stand_ins_are_used_alike() -> None:
+    made = carried([MAIL] * 400)
+    for stand_in in STAND_INS:
+        assert 20 < sum(stand_in in pair.source for pair in made) < 90
+
+
+def test_a_seed_says_it_all() -> None:
+    pairs = [MAIL, LOST] * 20
+    assert carried(pairs, 0.5) == carried(pairs, 0.5)
+    assert carried(pairs, 0.5) != carried(pairs, 0.5, seed=2)

@@ -1,0 +1,77 @@
+"""What may follow: stand-ins exactly as often as they are owed, and no endless circles."""
+
+import numpy as np
+import pytest
+
+from service.guard import Written, begin, best
+from service.hypotheses import Source
+
+EOS, FIRST, SECOND, WORD, OTHER = 0, 1, 2, 3, 4
+STAND_INS = frozenset({FIRST, SECOND})
+
+
+ROOM = 100
+
+
+def source(*owed: int, copies: int = 1 << 30) -> Source:
+    return Source(3, EOS, 9, {}, copies, owed, STAND_INS)
+
+
+def follow(about: Source, tokens: list[int]) -> Written | None:
+    written: Written | None = begin(about)
+    for token in tokens:
+        assert written is not None
+        written = written.after(token, about)
+    return written
+
+
+@pytest.mark.parametrize("copies", [4, 1 << 30])
+def test_a_stand_in_is_written_as_often_as_it_is_owed(copies: int) -> None:
+    about = source(FIRST, SECOND, FIRST, copies=copies)
+    written = follow(about, [FIRST, WORD, FIRST])
+    assert written is not None
+    assert written.owed == (SECOND,)
+    assert written.after(FIRST, about) is None
+    assert written.after(EOS, about) is None
+    done = written.after(SECOND, about)
+    assert done is not None
+    assert done.after(EOS, about) is not None
+
+
+def test_a_stand_in_that_is_not_owed_is_never_written() -> None:
+    about = source()
+    assert begin(about).after(FIRST, about) is None
+    assert begin(about).after(WORD, about) is not None
+
+
+def test_circles_end() -> None:
+    about = source(copies=2)
+    assert follow(about, [WORD, WORD]) is not None
+    assert follow(about, [WORD, WORD, WORD]) is None
+
+
+def test_the_likeliest_token_that_may_follow_is_taken() -> None:
+    about = source(SECOND)
+    scores = np.array([-5, -1, -9, -2, -3], np.float32)
+    assert best(begin(about), scores, FIRST, about, ROOM)[0] == WORD
+    token, written = best(begin(about), scores, WORD, about, ROOM)
+    assert (token, written.owed) == (WORD, (SECOND,))
+
+
+def test_the_likeliest_stand_in_comes_in_the_place_of_an_early_end() -> None:
+    about = source(FIRST, SECOND)
+    scores = np.array([-1, -7, -6, -2, -3], np.float32)
+    token, written = best(begin(about), scores, EOS, about, ROOM)
+    assert (token, written.owed) == (SECOND, (FIRST,))
+    token, written = best(written, scores, EOS, about, ROOM)
+    assert (token, written.owed) == (FIRST, ())
+    assert best(written, scores, EOS, about, ROOM)[0] == EOS
+
+
+def test_what_is_owed_comes_before_there_is_no_room_for_it() -> None:
+    about = source(FIRST, SECOND)
+    scores = np.array([-1, -6, -7, -2, -3], np.float32)
+    assert best(begin(about), scores, WORD, about, 3)[0] == WORD
+    token, written = best(begin(about), scores, WORD, about, 2)
+    assert token == FIRST
+    assert best(written, scores, WORD, about, 1)[0] == SECOND

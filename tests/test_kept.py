@@ -1,0 +1,98 @@
+"""What is kept comes over, whatever the model thinks of it: here it has never seen a stand-in."""
+
+import asyncio
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from service.bundle import Bundle
+from service.keeping import STAND_INS
+from service.options import Options, Pair
+from service.translation import SentenceDone, TokenChosen, Translation
+from service.translator import Translator
+from tests.conftest import CAPACITY
+
+TEXTS = (
+    "the cat sees {name}.",
+    "x@y.fr and x@y.fr and https://a.org/?q=1",
+    "<b>the black cat</b> 😀",
+    "{0}{1}{2} sees {3}",
+    "the tree",
+)
+KEPT = (
+    ("{name}",),
+    ("x@y.fr", "x@y.fr", "https://a.org/?q=1"),
+    ("<b>", "</b>", "😀"),
+    ("{0}", "{1}", "{2}", "{3}"),
+    (),
+)
+
+
+@pytest.fixture(scope="module")
+def keeper(toy_bundle: Bundle) -> Iterator[Translator]:
+    manifest = dataclasses.replace(toy_bundle.manifest, stand_ins=STAND_INS)
+    made = Translator(dataclasses.replace(toy_bundle, manifest=manifest), CAPACITY)
+    yield made
+    made.close(0.0)
+
+
+def translate(keeper: Translator, *texts: str, beam_size: int = 1) -> list[Translation]:
+    options = Options(beam_size=beam_size, n_best=beam_size)
+    return asyncio.run(keeper.translate(texts, options))
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_everything_comes_over_once(keeper: Translator, beam_size: int) -> None:
+    for made, kept in zip(translate(keeper, *TEXTS, beam_size=beam_size), KEPT, strict=True):
+        (sentence,) = made.sentences
+        for hypothesis in (sentence.best, *sentence.alternatives):
+            words = [word.text for word in hypothesis.target.words]
+            tokens = [token.text for token in hypothesis.target.tokens]
+            assert sorted(word for word in words if word in kept) == sorted(kept)
+            assert sorted(token for token in tokens if token in kept) == sorted(kept)
+        assert not any(stand_in in made.text for stand_in in STAND_INS)
+        assert sentence.best.target.span.of(made.text) == sentence.best.target.text
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_it_comes_over_even_if_there_is_room_for_nothing_else(
+    keeper: Translator, beam_size: int
+) -> None:
+    options = Options(beam_size=beam_size, max_length=3)
+    (made,) = asyncio.run(keeper.translate(["the cat {a} sees {b} and {c}."], options))
+    assert sorted(made.text.replace(" ", "")) == sorted("{a}{b}{c}")
+
+
+def test_alone_and_in_a_crowd_it_is_the_same(keeper: Translator) -> None:
+    alone = [translate(keeper, text)[0].text for text in TEXTS]
+    assert [made.text for made in translate(keeper, *TEXTS)] == alone
+
+
+def test_a_stream_tells_what_is_kept_not_what_stands_for_it(keeper: Translator) -> None:
+    async def follow() -> tuple[str, str]:
+        told, whole = "", ""
+        async for progress in keeper.stream(TEXTS[1:2], Options()):
+            if isinstance(progress, TokenChosen):
+                told += progress.delta
+            elif isinstance(progress, SentenceDone):
+                whole = progress.translated.best.target.text
+        return told, whole
+
+    told, whole = asyncio.run(follow())
+    assert told == whole
+    assert told.count("x@y.fr") == 2
+
+
+def test_a_given_pair_is_aligned_with_what_both_have(keeper: Translator) -> None:
+    pair = Pair("the cat {n} {m}", "le chat {n}")
+    (made,) = asyncio.run(keeper.align([pair], Options(attention="alignment")))
+    assert "{n}" in [token.text for token in made.source.tokens]
+    assert "{n}" in [token.text for token in made.target.tokens]
+    assert "{m}" not in [token.text for token in made.source.tokens]
+    assert (made.source.text, made.target.text) == (pair.source, pair.target)
+
+
+def test_a_pair_without_target_keeps_everything(keeper: Translator) -> None:
+    (made,) = asyncio.run(keeper.align([Pair("the cat {n} {m}", None)], Options()))
+    assert made.target.text.count("{n}") == made.target.text.count("{m}") == 1
