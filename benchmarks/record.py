@@ -98,6 +98,7 @@ class Filled:
             self._sources,
             max_batch_size=AT_ONCE,
             beam_size=beam,
+            min_decoding_length=0,
             max_decoding_length=3 * longest + 20,
         )
         return [filled.read(one.hypotheses[0]) for one in made]

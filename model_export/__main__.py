@@ -197,7 +197,7 @@ def compare(
     shown = Table(*header)
     for line in body:
         shown.add_row(*line)
-    Console().print(shown)
+    Console(width=120).print(shown)
     for picture in comparing.draw(run, rows):
         typer.echo(str(picture))
 

@@ -54,8 +54,8 @@ Report = Callable[[str], None]
 class Variant:
     """A mechanism: its name, and the parts that it is made of.
 
-    `layers` are those of a Transformer's encoder and decoder, chosen so that all variants
-    have about as many parameters.
+    `layers` are those of a Transformer's encoder and decoder, so few that it has about a third
+    more parameters than "general"; the table says how many each has.
     """
 
     name: str
@@ -126,17 +126,20 @@ def compare(run: Run, names: Sequence[str], device: torch.device, report: Report
     """Train and measure the variants of these names, all if there are none.
 
     A variant that was measured before is not trained again; `results.json` in the run's
-    folder holds them all.
+    folder holds them all. Raises `RecipeError` for a name that no variant has.
     """
+    strangers = set(names) - {variant.name for variant in VARIANTS}
+    if strangers:
+        raise config.RecipeError(f"there is no mechanism called {', '.join(sorted(strangers))}")
     known = {row["name"]: row for row in _read(run)}
     for variant in VARIANTS:
         if (names and variant.name not in names) or variant.name in known:
             continue
         report(variant.name)
         known[variant.name] = asdict(_measure(_own(run, variant), variant, device))
-        _results(run).write_text(json.dumps(list(known.values()), ensure_ascii=False, indent=1))
-    order = [variant.name for variant in VARIANTS]
-    return [Measured(**known[name]) for name in sorted(known, key=order.index)]
+        results = json.dumps(list(known.values()), ensure_ascii=False, indent=1)
+        _results(run).write_text(results, encoding="utf-8")
+    return [Measured(**known[one.name]) for one in VARIANTS if one.name in known]
 
 
 def _results(run: Run) -> Path:
@@ -209,9 +212,10 @@ def _aer(run: Run, translator: Translator, kind: str) -> float:
 
 
 def _training_speed(run: Run) -> float:
+    """Return target tokens a second; not a number after so few steps that none was logged."""
     lines = run.path("log.jsonl").read_text(encoding="utf-8").splitlines()
     speeds = [float(row["tokens_per_second"]) for row in map(json.loads, lines) if "token" in row]
-    return round(statistics.median(speeds))
+    return round(statistics.median(speeds)) if speeds else math.nan
 
 
 def _entropy(translator: Translator, pairs: Sequence[corpus.Pair]) -> float:
@@ -285,7 +289,7 @@ def table(rows: Sequence[Measured]) -> list[list[str]]:
                 _figure(row.cross_aer, 1),
                 _figure(row.head_aer, 1),
                 f"{row.parameters / 1e6:.1f} M",
-                f"{row.training_speed:,.0f}",
+                _figure(row.training_speed, 0),
                 f"{row.serving_speed:,.0f}",
                 _figure(row.entropy, 2),
             ]
@@ -295,15 +299,15 @@ def table(rows: Sequence[Measured]) -> list[list[str]]:
 
 
 def _figure(value: float | None, digits: int) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+    return "–" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def draw(run: Run, rows: Sequence[Measured]) -> list[Path]:
     """Draw BLEU against source length, and the cross-attentions of the same sentences."""
-    return [
-        pictures.save(_curves(rows), run.path("length.png")),
-        pictures.save(_page(rows), run.path("matrices.png")),
-    ]
+    drawn = [pictures.save(_curves(rows), run.path("length.png"))]
+    if any(row.matrices for row in rows):
+        drawn.append(pictures.save(_page(rows), run.path("matrices.png")))
+    return drawn
 
 
 def _curves(rows: Sequence[Measured]) -> Figure:

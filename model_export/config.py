@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+SEPARATOR = " ||| "
+"""Between source and target of a watched pair."""
+
 RECURRENT = frozenset({"lstm", "gru"})
 ATTENTIONS = frozenset({"additive", "dot", "general", "concat", "local-p", "multi-head", "none"})
 WIDEST_HEAD = 128
@@ -272,6 +275,9 @@ def read_recipe(path: Path) -> Recipe:
     recipe = _build(Recipe, table, "")
     assert isinstance(recipe, Recipe)
     check(recipe.model)
+    for pair in recipe.training.watched:
+        if pair.count(SEPARATOR) != 1:
+            raise RecipeError(f'training.watched: {pair!r} is not "source{SEPARATOR}target"')
     return recipe
 
 

@@ -29,10 +29,11 @@ Moment = dict[str, Any]
 def explain(folder: Path) -> list[Path]:
     """Write the pictures and the page of a run's folder; return their paths.
 
-    Raises `FileNotFoundError` where nothing was watched.
+    Raises `FileNotFoundError` where nothing was watched; a model without any attention has no
+    strips.
     """
     moments = list(watch.read(folder))
-    pairs = range(len(moments[0]["pairs"]))
+    pairs = [n for n, pair in enumerate(moments[0]["pairs"]) if KINDS.keys() & pair.keys()]
     pictures = [save(_strip(moments, pair), folder / f"explain-{pair + 1}.png") for pair in pairs]
     pictures.append(save(_gradients(moments), folder / "explain-gradients.png"))
     page = folder / "explain.html"

@@ -1,7 +1,7 @@
 """Pictures of a run: the learning curve, and both attentions of a few dev sentences."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -17,14 +17,15 @@ from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.subwords import BOS, EOS
 from model_export.wait import wait
+from service.errors import RequestError
 from service.hypotheses import Floats
-from service.options import Options
+from service.options import AttentionKind, Options
 from service.tokenizer import Encoded, Tokenizer
-from service.translation import Hypothesis
 from service.translator import Translator
 
 SENTENCES = 3
-CROSS, HEAD = TITLES = "cross-attention", "alignment head"
+KINDS: Mapping[AttentionKind, str] = {"cross": "cross-attention", "alignment": "alignment head"}
+TITLES = tuple(KINDS.values())
 EOS_TEXT = "</s>"
 
 
@@ -67,19 +68,24 @@ def draw_attentions(run: Run, model: Seq2Seq) -> Path:
 
 
 def draw_translation(translator: Translator, text: str, path: Path) -> Path:
-    """Draw both attentions of a text, one sentence, as a bundle translates it."""
-    made: list[Hypothesis] = []
-    for kind in ("cross", "alignment"):
+    """Draw the attentions of a text, one sentence, as a bundle translates it.
+
+    Raises `RequestError` if the model has none.
+    """
+    kinds = [attention.kind for attention in translator.manifest.model.attention]
+    if not kinds:
+        raise RequestError("this model has no attention to draw")
+    figure, axes = plt.subplots(
+        1, len(kinds), figsize=(5 * len(kinds), 4.4), layout="constrained", squeeze=False
+    )
+    for place, kind in zip(axes[0], [kind for kind in KINDS if kind in kinds], strict=True):
         options = Options(attention=kind, split_sentences=False)
         (translation,) = wait(translator.translate([text], options))
         (sentence,) = translation.sentences
-        made.append(sentence.best)
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
-    columns = [token.text or EOS_TEXT for token in sentence.source.tokens]
-    rows = [token.text or EOS_TEXT for token in sentence.best.target.tokens]
-    for place, best, title in zip(axes, made, TITLES, strict=True):
-        assert best.attention is not None
-        draw_matrix(place, best.attention, columns, rows, title)
+        columns = [token.text or EOS_TEXT for token in sentence.source.tokens]
+        rows = [token.text or EOS_TEXT for token in sentence.best.target.tokens]
+        assert sentence.best.attention is not None
+        draw_matrix(place, sentence.best.attention, columns, rows, KINDS[kind])
     return save(figure, path)
 
 
@@ -101,9 +107,9 @@ def _attend(model: Seq2Seq, encoded: Encoded) -> tuple[list[int], dict[str, Floa
     output = model(source, lengths, torch.tensor([[BOS, *tokens, EOS]]))
     found = {}
     if output.cross is not None:
-        found[CROSS] = output.cross[0, : len(tokens) + 1].numpy()
+        found[KINDS["cross"]] = output.cross[0, : len(tokens) + 1].numpy()
     if output.alignment is not None:
-        found[HEAD] = torch.softmax(output.alignment[0, 1:], dim=-1).numpy()
+        found[KINDS["alignment"]] = torch.softmax(output.alignment[0, 1:], dim=-1).numpy()
     return tokens, found
 
 

@@ -244,5 +244,5 @@ def train(run: Run, device: torch.device, resume: bool, start: Path | None = Non
                 saved = time.monotonic()
     if trainer.at.step % trainer.options.dev_every:
         trainer.measure()
-    trainer.watch.look(trainer.model, trainer.at.step)
+    trainer.watch.look_last(trainer.model, trainer.at.step)
     trainer.save()

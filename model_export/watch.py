@@ -9,13 +9,14 @@ Shapes: T target pieces with `</s>`, S source pieces with `</s>`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from model_export import config
 from model_export.decode import pad_sources
 from model_export.model import Seq2Seq
 from model_export.run import Run
@@ -24,7 +25,6 @@ from service.tokenizer import Tokenizer
 
 FILE = "watched.jsonl"
 FIRST, GROWTH = 25, 1.35
-SEPARATOR = " ||| "
 CROSS, HEAD, REST = "cross-attention", "alignment head", "the rest"
 
 
@@ -44,10 +44,8 @@ class Watch:
         source, target = run.tokenizers()
         self._run = run
         self._moments = moments(run.recipe.training.steps)
-        self._pairs = [
-            (source.encode(left).ids, target.encode(right).ids)
-            for left, right in (text.split(SEPARATOR) for text in run.recipe.training.watched)
-        ]
+        texts = (text.split(config.SEPARATOR) for text in run.recipe.training.watched)
+        self._pairs = [(source.encode(s).ids, target.encode(t).ids) for s, t in texts]
         self._pieces = [(_texts(source, s), _texts(target, t)) for s, t in self._pairs]
 
     def forget(self) -> None:
@@ -56,13 +54,21 @@ class Watch:
 
     def look(self, model: Seq2Seq, step: int) -> None:
         """Write down what the model attends to and its gradients, if this is a moment to look."""
-        if not self._pairs or step not in self._moments:
+        if step in self._moments:
+            self._write(model, step, gradient_norms(model))
+
+    def look_last(self, model: Seq2Seq, step: int) -> None:
+        """Write down what the model attends to in the end, when there are no gradients any more."""
+        self._write(model, step, {})
+
+    def _write(self, model: Seq2Seq, step: int, gradients: Mapping[str, float]) -> None:
+        if not self._pairs:
             return
         seen = [
             {"source": left, "target": right, **attended(model, *pair)}
             for pair, (left, right) in zip(self._pairs, self._pieces, strict=True)
         ]
-        line = {"step": step, "pairs": seen, "gradients": gradient_norms(model)}
+        line = {"step": step, "pairs": seen, "gradients": gradients}
         with self._run.path(FILE).open("a", encoding="utf-8") as out:
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
 

@@ -71,7 +71,7 @@ class Beam:
         return self._continue(kept, rows)
 
     @property
-    def _left(self) -> int:
+    def _room(self) -> int:
         """How many tokens there is room for, with that of this step."""
         return self._limit - len(self._trail.steps) + 1
 
@@ -87,7 +87,7 @@ class Beam:
         row, source = rows[beam], self._trail.source
         scores = outputs.scores[row]
         token, written = best(
-            self._written[beam], scores, int(outputs.best[row]), source, self._left
+            self._written[beam], scores, int(outputs.best[row]), source, self._room
         )
         if any(len(other.owed) <= len(written.owed) for _, _, other in kept):
             return
@@ -117,7 +117,7 @@ class Beam:
         """Go on with what is owed, where a hypothesis would end without it; best first."""
         extensions = {}
         for beam, token, total in found:
-            if self._written[beam].must_pay(token, self._left, self._trail.source):
+            if self._written[beam].must_pay(token, self._room, self._trail.source):
                 scores = outputs.scores[rows[beam]]
                 token = self._written[beam].best_owed(scores)
                 total = float(self._totals[beam]) + float(scores[token])

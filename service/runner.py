@@ -38,8 +38,8 @@ class Encoded:
 class Stepped:
     """What one decoder step says.
 
-    scores (B, V) are log-probabilities, attention rows (B, S), state (B, ...) as the slots
-    of the runner hold it.
+    scores (B, V) are log-probabilities, attention rows (B, S), or (B, N, S) of N heads, state
+    (B, ...) as the slots of the runner hold it.
     """
 
     scores: Floats

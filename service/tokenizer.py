@@ -4,10 +4,11 @@ SentencePiece marks a space with U+2581, which stays in this file: callers see i
 spans in Unicode code points of the text they gave.
 
 A text is encoded as it would stand after a space, so "Who" is the same piece at the start
-of a sentence and inside one; not so in a language that joins its words without one. The model file itself folds typographic apostrophes and
-spaces to plain ones (see `model_export.subwords`); everything else it does not know comes
-as UTF-8 byte pieces, so no character is ever lost. A U+2581 in the text, which
-SentencePiece would read as a space, is spelled in byte pieces here.
+of a sentence and inside one; not so in a language that joins its words without one. The
+model file itself folds typographic apostrophes and spaces to plain ones (see
+`model_export.subwords`); everything else it does not know comes as UTF-8 byte pieces, so no
+character is ever lost. A U+2581 in the text, which SentencePiece would read as a space, is
+spelled in byte pieces here.
 """
 
 import codecs

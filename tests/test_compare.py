@@ -213,7 +213,7 @@ def test_the_rule_is_tuned_on_one_set_and_measured_on_the_others(
     sets = dataclasses.replace(run.recipe.evaluation, alignment=("t", "x", "y"), tuning="t")
     changed = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, evaluation=sets))
     seen: list[Any] = []
-    monkeypatch.setattr("model_export.gold.read_gold", lambda path: [path.name])
+    monkeypatch.setattr(Run, "gold", lambda _, name: [name])
     monkeypatch.setattr("model_export.evaluate.attend", lambda _, rows: rows)
     monkeypatch.setattr("model_export.evaluate.tune", lambda rows, *_: seen.append(rows))
     score = SimpleNamespace(aer=12.345)

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from model_export.config import RecipeError, Subwords
+from model_export.config import Language, RecipeError, Subwords
 from model_export.subwords import BOS, EOS, FOLD, PAD, UNKNOWN, train_subwords
 from service.tokenizer import Tokenizer
+from service.words import words
 
 TEXT = "the old house of my small black cat sees two red birds near that tall green tree"
 WORDS = TEXT.split()
+ENGLISH = Language("en", "English", " ", "uax29")
+CHINESE = Language("zh", "Chinese", "", "jieba")
 OPTIONS = Subwords(size=302, character_coverage=0.9999, required_characters="éœß€")
 
 
@@ -20,7 +23,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = random.Random(0)
     made = tmp_path_factory.mktemp("subwords") / "source.model"
     texts = [f"{' '.join(rng.choices(WORDS, k=8))} isn't {n}." for n in range(1000, 1400)]
-    train_subwords(iter(texts), OPTIONS.size, OPTIONS, made)
+    train_subwords(iter(texts), OPTIONS.size, OPTIONS, ENGLISH, made)
     return made
 
 
@@ -67,7 +70,7 @@ def test_nothing_else_is_normalised(tokenizer: Tokenizer) -> None:
 def small(folder: Path, texts: list[str], size: int) -> Tokenizer:
     """A model of few texts, often repeated."""
     path = folder / "small.model"
-    train_subwords(iter(texts * 50), size, Subwords(size, 1.0, ""), path)
+    train_subwords(iter(texts * 50), size, Subwords(size, 1.0, ""), ENGLISH, path)
     return Tokenizer(path)
 
 
@@ -99,9 +102,26 @@ def test_the_file_names_no_place_of_this_machine(path: Path) -> None:
 
 def test_too_large_a_vocabulary_is_an_error_of_the_recipe(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"subwords.*Vocabulary size too high"):
-        train_subwords(["a b c"] * 9, 5000, OPTIONS, tmp_path / "source.model")
+        train_subwords(["a b c"] * 9, 5000, OPTIONS, ENGLISH, tmp_path / "source.model")
     assert not list(tmp_path.iterdir())
 
 
 def test_only_the_model_is_left(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["source.model"]
+
+
+@pytest.mark.parametrize(("within_words", "most"), [(False, 287), (True, 273)])
+def test_no_piece_crosses_a_word_where_that_is_asked_for(
+    tmp_path: Path, within_words: bool, most: int
+) -> None:
+    rng = random.Random(0)
+    texts = [f"{rng.choice('我你她')}看{rng.choice('天地人山水')}的房子" for _ in range(400)]
+    options = Subwords(most, 1.0, "", within_words)
+    train_subwords(texts, options.size, options, CHINESE, tmp_path / "target.model")
+    tokenizer = Tokenizer(tmp_path / "target.model", CHINESE.joiner)
+    encoded = tokenizer.encode(texts[0])
+    assert encoded.spans[0].start == 0
+    assert tokenizer.decode(encoded.ids).text == texts[0]
+    borders = {word.start for word in words(texts[0], "jieba")}
+    crossing = [s for s in encoded.spans if any(s.start < at < s.end for at in borders)]
+    assert (not crossing) == within_words

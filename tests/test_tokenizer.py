@@ -114,3 +114,11 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not a model")
     with pytest.raises(DamagedBundle, match=r"broken\.model"):
         Tokenizer(path)
+
+
+def test_a_language_without_spaces_has_none_at_the_start() -> None:
+    joined = Tokenizer(SHIPPED / "source.model", "")
+    assert joined.encode("who").ids != SOURCE.encode("who").ids
+    for text in ("who", " who", "who are"):
+        encoded = joined.encode(text)
+        assert joined.decode(encoded.ids).text == text

@@ -61,8 +61,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Run:
             out.writelines(line(rng) for _ in range(count))
     pairs = corpus.training_pairs(folder, recipe.corpus)
     texts = [pair.source for pair in pairs], [pair.target for pair in pairs]
-    train_subwords(texts[0], PIECES, recipe.subwords, run.source_model)
-    train_subwords(texts[1], PIECES, recipe.subwords, run.target_model)
+    train_subwords(texts[0], PIECES, recipe.subwords, recipe.bundle.source, run.source_model)
+    train_subwords(texts[1], PIECES, recipe.subwords, recipe.bundle.target, run.target_model)
     source, target = map(corpus.encode_texts, run.tokenizers(), texts)
     shares = corpus.shares(pairs, recipe.corpus)
     save_corpus(run, Encoded(source, target, Ragged.of([[0]] * len(pairs)), shares))
