@@ -16,11 +16,10 @@ from statistics import median
 
 import ctranslate2
 import matplotlib.pyplot as plt
-import sacrebleu
 
 from benchmarks import ctranslate, filled, interleave, ours, report, results
 from benchmarks.interleave import Candidate
-from model_export import corpus, draft
+from model_export import corpus, draft, scores
 from model_export.config import read_recipe
 from model_export.run import Run
 from model_export.train import load_model
@@ -29,7 +28,7 @@ from service.bundle import Bundle
 from service.tokenizer import Tokenizer
 
 RECIPE = Path("model_export/recipes/en-fr-transformer.toml")
-SET = "dev/tatoeba.en-fr.tsv.gz"
+SET, LANGUAGE = "dev/tatoeba.en-fr.tsv.gz", "fr"
 BEAMS = (1, 4)
 AT_ONCE = 64
 QUICK_SENTENCES = 200
@@ -178,7 +177,7 @@ def _bleu(
     beam: int,
 ) -> float:
     made = [text(tokens) for tokens in translate(beam)]
-    return float(sacrebleu.corpus_bleu(made, [list(texts.references)]).score)
+    return scores.score(made, texts.references, LANGUAGE).bleu
 
 
 def draw(points: Sequence[Point], path: Path) -> None:

@@ -18,12 +18,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import sacrebleu
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from model_export import config, corpus, draft, evaluate, pictures
+from model_export import config, corpus, draft, evaluate, pictures, scores
 from model_export import train as training
 from model_export.config import Model
 from model_export.run import Run
@@ -169,17 +168,19 @@ def _measure(run: Run, variant: Variant, device: torch.device) -> Measured:
     made, speed = _translate(translator, pairs)
     texts, references = [one.text for one in made], [pair.target for pair in pairs]
     kinds = {attention.kind for attention in translator.manifest.model.attention}
+    language = translator.manifest.target.code
+    reached = scores.score(texts, references, language)
     found = Measured(
         name=variant.name,
-        bleu=round(sacrebleu.corpus_bleu(texts, [references]).score, 2),
-        chrf=round(sacrebleu.corpus_chrf(texts, [references]).score, 2),
+        bleu=round(reached.bleu, 2),
+        chrf=round(reached.chrf, 2),
         cross_aer=_aer(run, translator, "cross") if "cross" in kinds else None,
         head_aer=_aer(run, translator, "alignment") if "alignment" in kinds else None,
         parameters=sum(p.numel() for p in training.load_model(run).parameters()),
         training_speed=_training_speed(run),
         serving_speed=round(speed),
         entropy=_entropy(translator, pairs) if "cross" in kinds else None,
-        bleu_by_length=by_length(pairs, texts),
+        bleu_by_length=by_length(pairs, texts, language),
         matrices=_matrices(translator) if "cross" in kinds else [],
     )
     translator.close(0.0)
@@ -234,13 +235,15 @@ def _row_entropies(matrix: Matrix | None) -> NDArray[np.float64]:
     return entropies
 
 
-def by_length(pairs: Sequence[corpus.Pair], texts: Sequence[str]) -> dict[str, float]:
+def by_length(
+    pairs: Sequence[corpus.Pair], texts: Sequence[str], language: str
+) -> dict[str, float]:
     """Return BLEU by the class of the source's length in words."""
     classes: dict[str, list[tuple[str, str]]] = {}
     for pair, text in sorted(zip(pairs, texts, strict=True), key=lambda one: _words(one[0])):
         classes.setdefault(_length_class(_words(pair)), []).append((text, pair.target))
     return {
-        name: round(sacrebleu.corpus_bleu([t for t, _ in rows], [[r for _, r in rows]]).score, 2)
+        name: round(scores.score([t for t, _ in rows], [r for _, r in rows], language).bleu, 2)
         for name, rows in classes.items()
         if len(rows) >= FEWEST
     }

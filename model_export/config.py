@@ -5,13 +5,13 @@ mistake never trains the wrong model for a day. Only what belongs to some kinds 
 may be left out.
 """
 
-import dataclasses
 import tomllib
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from model_export.tables import TableError, build
 
 SEPARATOR = " ||| "
 """Between source and target of a watched pair."""
@@ -63,8 +63,9 @@ class Source:
 class Corpus:
     """Which pairs to train on; file names are relative to the data folder.
 
-    `sources` maps the corpus ids of the third column to what is known of them. If the data is
-    `reversed`, its first column is the target; that holds for all that measures the bundle too.
+    `sources` maps the corpus ids of the third column to what is known of them; a recipe gives
+    their `shares` alone and names the `catalogue`, a file beside it, that knows the rest. If
+    the data is `reversed`, its first column is the target, here and in what measures the bundle.
     """
 
     files: tuple[str, ...]
@@ -266,19 +267,37 @@ class Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe; raises `RecipeError` that names the key at fault."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not TOML: {error}") from error
-    recipe = _build(Recipe, table, "")
+    table = _read_toml(path)
+    recipe = _build(Recipe, _catalogued(table, path.parent), "")
     assert isinstance(recipe, Recipe)
     check(recipe.model)
     for pair in recipe.training.watched:
         if pair.count(SEPARATOR) != 1:
             raise RecipeError(f'training.watched: {pair!r} is not "source{SEPARATOR}target"')
     return recipe
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
+
+
+def _catalogued(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a recipe's table with the sources that its catalogue and its shares make."""
+    corpus = table.get("corpus")
+    if not isinstance(corpus, dict) or "catalogue" not in corpus:
+        return table
+    rest = {key: value for key, value in corpus.items() if key not in ("catalogue", "shares")}
+    known, shares = _read_toml(folder / str(corpus["catalogue"])), corpus.get("shares", {})
+    strangers = sorted(set(shares) - set(known))
+    if strangers:
+        raise RecipeError(f"corpus.shares.{strangers[0]} is not in {corpus['catalogue']}")
+    sources = {name: {"share": share, **known[name]} for name, share in shares.items()}
+    return {**table, "corpus": {**rest, "sources": sources}}
 
 
 def model_of(sizes: Mapping[str, object]) -> Model:
@@ -339,44 +358,7 @@ def _check_heads(part: str, size: int, heads: int) -> None:
 
 
 def _build(kind: type, table: object, at: str) -> object:
-    if not isinstance(table, dict):
-        raise RecipeError(f"[{at}] must be a table")
-    hints = typing.get_type_hints(kind)
-    unknown = sorted(set(table) - set(hints))
-    if unknown:
-        raise RecipeError(f"unknown key {_join(at, unknown[0])}")
-    optional = {
-        field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING
-    }
-    missing = [name for name in hints if name not in table and name not in optional]
-    if missing:
-        raise RecipeError(f"missing key {_join(at, missing[0])}")
-    return kind(
-        **{
-            name: _value(hint, table[name], _join(at, name))
-            for name, hint in hints.items()
-            if name in table
-        }
-    )
-
-
-def _value(hint: object, value: object, at: str) -> object:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _build(hint, value, at)
-    if isinstance(hint, types.GenericAlias) and hint.__origin__ is Mapping:
-        if not isinstance(value, dict):
-            raise RecipeError(f"{at} must be a table")
-        return {key: _value(hint.__args__[1], item, _join(at, key)) for key, item in value.items()}
-    if isinstance(hint, types.GenericAlias):
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise RecipeError(f"{at} must be a list of strings")
-        return tuple(value)
-    if hint is float and type(value) is int:
-        return float(value)
-    if not isinstance(hint, type) or type(value) is not hint:
-        raise RecipeError(f"{at} must be of type {getattr(hint, '__name__', hint)}")
-    return value
-
-
-def _join(at: str, name: str) -> str:
-    return f"{at}.{name}" if at else name
+    try:
+        return build(kind, table, at)
+    except TableError as error:
+        raise RecipeError(str(error)) from None

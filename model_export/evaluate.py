@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
-import sacrebleu
 
-from model_export import corpus, draft, gold
+from model_export import corpus, draft, gold, scores
 from model_export.gold import AlignmentScore, Gold
 from model_export.run import Run
 from model_export.wait import wait
@@ -41,14 +40,12 @@ def translation_scores(
     """Translate `sources` as served and return BLEU and chrF with their signatures."""
     made = wait(translator.translate(sources, options))
     texts = [translation.text for translation in made]
-    tokenizer = "zh" if translator.manifest.target.code.startswith("zh") else "13a"
-    bleu = sacrebleu.BLEU(tokenize=tokenizer)
-    chrf = sacrebleu.CHRF()
+    found = scores.score(texts, references, translator.manifest.target.code)
     return {
-        "bleu": round(bleu.corpus_score(texts, [list(references)]).score, 2),
-        "bleu_signature": str(bleu.get_signature()),
-        "chrf": round(chrf.corpus_score(texts, [list(references)]).score, 2),
-        "chrf_signature": str(chrf.get_signature()),
+        "bleu": round(found.bleu, 2),
+        "bleu_signature": found.bleu_signature,
+        "chrf": round(found.chrf, 2),
+        "chrf_signature": found.chrf_signature,
         "beam_size": options.beam_size,
         "sentences": len(texts),
     }

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import sacrebleu
 import torch
 from torch import Tensor, nn
 
-from model_export import checkpoint, loss
+from model_export import checkpoint, loss, scores
 from model_export.config import Training
 from model_export.corpus import Batch, Encoded, batches, collate
 from model_export.decode import translate
@@ -200,16 +199,15 @@ class Trainer:
         """Return chrF on the dev sample; keep the weights if it is the best so far."""
         out = translate(self.model, self.dev_sources)
         texts = [self.target_tokenizer.decode(ids).text for ids in out]
-        score = float(sacrebleu.corpus_chrf(texts, [self.dev_targets]).score)
-        bleu = float(sacrebleu.corpus_bleu(texts, [self.dev_targets]).score)
-        self.run.log(step=self.at.step, chrf=score, bleu=bleu)
-        if score > self.at.best:
-            self.at.best, self.at.since_best = score, 0
+        found = scores.score(texts, self.dev_targets, self.run.recipe.bundle.target.code)
+        self.run.log(step=self.at.step, chrf=found.chrf, bleu=found.bleu)
+        if found.chrf > self.at.best:
+            self.at.best, self.at.since_best = found.chrf, 0
             checkpoint.save(self.run.best, {"model": self.model.state_dict()})
         else:
             self.at.since_best += 1
         self.model.train()
-        return score
+        return found.chrf
 
     def done(self) -> bool:
         """Tell whether the schedule is over or the dev score has stopped rising."""

@@ -191,7 +191,7 @@ def test_bleu_is_told_by_the_length_of_the_source() -> None:
     few = [Pair("w " * 8, "one two three four", "toy")] * (compare.FEWEST - 1)
     texts = [pair.target for pair in short] + ["nothing of the kind at all"] * len(long)
     texts += [pair.target for pair in few]
-    found = compare.by_length([*short, *long, *few], texts)
+    found = compare.by_length([*short, *long, *few], texts, "fr")
     assert found == {"1–4": 100.0, "20–": pytest.approx(0, abs=5)}
 
 

@@ -245,3 +245,17 @@ def test_parts_that_do_not_fit_are_refused(
 def test_the_widest_head_is_allowed() -> None:
     encoder = dataclasses.replace(TRANSFORMER.encoder, size=2 * config.WIDEST_HEAD, heads=2)
     check(dataclasses.replace(TRANSFORMER, encoder=encoder))
+
+
+def test_a_catalogue_knows_what_the_shares_name(tmp_path: Path) -> None:
+    (tmp_path / "known.toml").write_text(
+        '[toy]\nlicence = "CC0"\nattribution = "us"\nurl = "here"\n', encoding="utf-8"
+    )
+    shares = 'catalogue = "known.toml"\n\n[corpus.shares]\ntoy = 0.5\n'
+    text, count = re.subn(r"\[corpus\.sources\.toy\]\n(?:\w+ = .*\n)+", "", toy.RECIPE)
+    assert count == 1
+    recipe = read(tmp_path, text.replace("\n[subwords]", f"{shares}\n[subwords]", 1))
+    assert recipe.corpus.sources == {"toy": config.Source(0.5, "CC0", "us", "here")}
+    stranger = text.replace("\n[subwords]", shares.replace("toy", "odd") + "\n[subwords]", 1)
+    with pytest.raises(RecipeError, match=r"corpus\.shares\.odd is not in known\.toml"):
+        read(tmp_path, stranger)

@@ -7,7 +7,6 @@ import math
 import random
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from model_export import train as training
 from model_export.corpus import Batch, Encoded, Ragged
 from model_export.model import Output, Seq2Seq
 from model_export.run import Run, load_corpus, save_corpus
+from model_export.scores import Scores
 from model_export.subwords import train_subwords
 from model_export.train import Trainer, learning_rate, load_model
 from tests import toy
@@ -236,9 +236,9 @@ def test_the_best_weights_are_kept(
     prepared: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = Trainer(fresh(prepared, tmp_path, {}), CPU)
-    scores = iter([30.0, 20.0, 31.0, 31.0])
-    chrf = "model_export.train.sacrebleu.corpus_chrf"
-    monkeypatch.setattr(chrf, lambda *_: SimpleNamespace(score=next(scores)))
+    scores = (30.0, 20.0, 31.0, 31.0)
+    found = (Scores(0.0, "", chrf, "") for chrf in scores)
+    monkeypatch.setattr("model_export.scores.score", lambda *_: next(found))
     kept = []
     for value in (1.0, 2.0, 3.0, 4.0):
         with torch.no_grad():
