@@ -34,6 +34,7 @@ Data = Annotated[Path, typer.Option(envvar="INTERLINEA_DATA", help="Folder of th
 Runs = Annotated[Path, typer.Option(envvar="INTERLINEA_RUNS", help="Folder of the runs")]
 DATA, RUNS = Path("data"), Path("runs")
 BUNDLES = Path(__file__).parents[1] / "service" / "bundles"
+BundlesFolder = Annotated[Path, typer.Option(help="Folder of the bundles")]
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
 MENDABLE = (
     config.RecipeError,
@@ -154,10 +155,26 @@ def verify(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
 
 
 @app.command()
-def evaluate(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
-    """Measure BLEU, chrF and alignment error of the exported graphs, as they will be served."""
+def evaluate(
+    recipe: RecipePath,
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    bundles: BundlesFolder = BUNDLES,
+) -> None:
+    """Measure BLEU, chrF and alignment error of the exported graphs, as they will be served.
+
+    If the other direction has a bundle already, the links of both are merged and measured too.
+    """
     run = open_run(recipe, data, runs)
-    rule, metrics = evaluating.evaluate(run, lambda metric: typer.echo(_line(metric)))
+
+    def report(metric: evaluating.Metric) -> None:
+        typer.echo(_line(metric))
+
+    rule, metrics = evaluating.evaluate(run, report)
+    sides = run.recipe.bundle
+    other = bundles / f"{sides.target.code}-{sides.source.code}"
+    if other.is_dir():
+        metrics += evaluating.evaluate_both_ways(run, rule, open_bundle(other), report)
     facts = {"link_rule": dataclasses.asdict(rule), "metrics": metrics}
     sealing.record(run, "evaluate", facts, PRECISIONS)
     signature = next(m for m in metrics if "bleu" in m)
@@ -169,12 +186,12 @@ def seal(
     recipe: RecipePath,
     data: Data = DATA,
     runs: Runs = RUNS,
-    out: Annotated[Path, typer.Option(help="Folder of the bundles")] = BUNDLES,
+    bundles: BundlesFolder = BUNDLES,
 ) -> None:
     """Write the manifest, last: the folder becomes a bundle that the service will serve."""
     run = open_run(recipe, data, runs)
     parameters = sum(p.numel() for p in training.load_model(run).parameters())
-    manifest = sealing.seal(run, parameters, out / run.recipe.bundle.name)
+    manifest = sealing.seal(run, parameters, bundles / run.recipe.bundle.name)
     size = sum(file.bytes for file in manifest.files)
     typer.echo(f"sealed {manifest.name} {manifest.version}: {size / 1e6:.1f} MB")
 

@@ -75,9 +75,21 @@ def _alignment(manifest: Manifest) -> str:
             str(metric["alignment_recall"]),
         ]
         for metric in manifest.metrics
-        if "aer" in metric and metric["precision"] == manifest.model.precision
+        if "rule" in metric and metric["precision"] == manifest.model.precision
     ]
-    return _table(["set", "attention", "rule", "AER", "precision", "recall"], rows)
+    table = _table(["set", "attention", "rule", "AER", "precision", "recall"], rows)
+    return f"{table}{_both_ways(manifest)}"
+
+
+def _both_ways(manifest: Manifest) -> str:
+    """The links of this bundle and of one of the other direction, merged; empty without one."""
+    merged = [metric for metric in manifest.metrics if "symmetrized" in metric]
+    if not merged:
+        return ""
+    keys = ("set", "symmetrized", "aer", "alignment_precision", "alignment_recall")
+    rows = [[str(metric[key]) for key in keys] for metric in merged]
+    table = _table(["set", "symmetrized", "AER", "precision", "recall"], rows)
+    return f"\n\nMerged with the links of {merged[0]['reverse']}:\n\n{table}"
 
 
 def _rule(metric: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ against gold; thresholds are chosen on the tuning set alone, the other sets only
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from model_export.gold import AlignmentScore, Gold
 from model_export.run import Run
 from model_export.wait import wait
 from service import alignment
-from service.bundle import LinkRule
+from service.bundle import Bundle, LinkRule
+from service.directions import align_both_ways
 from service.engine import Capacity
 from service.options import Options, Pair
+from service.symmetrization import Method
 from service.translator import Translator
 
 CAPACITY = Capacity(workers=2, slots=64, batch_tokens=2048, queue=1_000_000)
@@ -114,11 +116,10 @@ def _evaluate_alignment(
 
     The rule to ship is `known`, or else the best on the tuning set.
     """
-    options = run.recipe.evaluation
-    sets = {name: attend(translator, run.gold(name)) for name in options.alignment}
-    count = options.tuning_lines or len(sets[options.tuning])
-    tuning, rest = sets[options.tuning][:count], sets[options.tuning][count:]
-    sets[options.tuning] = rest or tuning
+    tuning_gold, gold_sets = _gold(run)
+    sets = {name: attend(translator, rows) for name, rows in gold_sets.items()}
+    same = [name for name, rows in gold_sets.items() if rows is tuning_gold]
+    tuning = sets[same[0]] if same else attend(translator, tuning_gold)
     kinds = list(tuning[0].words)
     shipped = known or tune(tuning, kinds[-1], ("mutual-best", "strong-share"))
     directed = [tune(tuning, kind, ("best-source",)) for kind in kinds]
@@ -133,13 +134,57 @@ def _evaluate_alignment(
                     **asdict(rule),
                     "shipped": rule is shipped,
                     "tuned_here": rows is tuning,
-                    "aer": round(scored.aer, 2),
-                    "alignment_precision": round(scored.precision, 2),
-                    "alignment_recall": round(scored.recall, 2),
+                    **_figures(scored),
                     "sentences": len(rows),
                 }
             )
     return shipped
+
+
+def _gold(run: Run) -> tuple[list[Gold], dict[str, list[Gold]]]:
+    """Return what tunes the link rule, and what measures it by the name of the set.
+
+    A set that tunes as a whole is measured too.
+    """
+    options = run.recipe.evaluation
+    sets = {name: run.gold(name) for name in options.alignment}
+    whole = sets[options.tuning]
+    count = options.tuning_lines or len(whole)
+    tuning, rest = whole[:count], whole[count:]
+    return tuning, {**sets, options.tuning: rest or tuning}
+
+
+def evaluate_both_ways(run: Run, rule: LinkRule, reverse: Bundle, report: Report) -> list[Metric]:
+    """Measure the links of this bundle and of one of the other direction, merged in every way."""
+    forward = Translator(draft.open_draft(run, "int8", rule), CAPACITY)
+    backward = Translator(reverse, CAPACITY)
+    metrics: list[Metric] = []
+    for name, rows in _gold(run)[1].items():
+        pairs = [Pair(row.source, row.target) for row in rows]
+        for method in get_args(Method):
+            made = wait(align_both_ways(forward, backward, pairs, Options(), method))
+            found = [{(link.source, link.target) for link in one.alignment} for one in made]
+            metric = {
+                "set": run.set_name(name),
+                "precision": "int8",
+                "symmetrized": method,
+                "reverse": f"{reverse.manifest.name} {reverse.manifest.version}",
+                **_figures(gold.score(zip(found, rows, strict=True))),
+                "sentences": len(rows),
+            }
+            metrics.append(metric)
+            report(metric)
+    forward.close(0.0)
+    backward.close(0.0)
+    return metrics
+
+
+def _figures(scored: AlignmentScore) -> Metric:
+    return {
+        "aer": round(scored.aer, 2),
+        "alignment_precision": round(scored.precision, 2),
+        "alignment_recall": round(scored.recall, 2),
+    }
 
 
 def _pairs(row: Attended, rule: LinkRule) -> set[tuple[int, int]]:

@@ -40,8 +40,8 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     commands.train(recipe, folder, runs)
     commands.export(recipe, folder, runs)
     commands.verify(recipe, folder, runs)
-    commands.evaluate(recipe, folder, runs)
-    commands.seal(recipe, folder, runs, out=folder / "bundles")
+    commands.evaluate(recipe, folder, runs, folder / "bundles")
+    commands.seal(recipe, folder, runs, bundles=folder / "bundles")
     return run
 
 

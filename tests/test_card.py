@@ -71,6 +71,23 @@ def recipe(toy_run: Run) -> Recipe:
     return replace(toy_run.recipe, corpus=replace(toy_run.recipe.corpus, max_tokens=83))
 
 
+def test_links_of_both_directions_are_listed(manifest: Manifest, recipe: Recipe) -> None:
+    merged = {
+        "set": "tales",
+        "precision": "int8",
+        "symmetrized": "grow-diag",
+        "reverse": "fr-en 1",
+        "aer": 7.89,
+        "alignment_precision": 95.1,
+        "alignment_recall": 90.2,
+        "sentences": 5,
+    }
+    assert "Merged" not in model_card(manifest, recipe)
+    card = model_card(replace(manifest, metrics=(*manifest.metrics, merged)), recipe)
+    assert "Merged with the links of fr-en 1" in card
+    assert "| tales | grow-diag | 7.89 | 95.1 | 90.2 |" in card
+
+
 def section(card: str, title: str) -> str:
     """The text under a heading."""
     return card.partition(f"## {title}\n")[2].partition("\n## ")[0]

@@ -14,9 +14,9 @@ from model_export import draft, evaluate
 from model_export.evaluate import Attended, alignment_score, tune
 from model_export.gold import Gold
 from model_export.run import Run
-from service.alignment import Floats
-from service.bundle import LinkRule
-from service.options import Options
+from service.alignment import Floats, Link
+from service.bundle import Bundle, LinkRule
+from service.options import Options, Pair
 from service.translator import Translator
 
 
@@ -214,3 +214,30 @@ def test_the_toy_bundle_was_measured_in_both_precisions(toy_run: Run) -> None:
     translated = [(m["precision"], m["beam_size"]) for m in metrics if "bleu" in m]
     assert translated == [("int8", 1), ("int8", 4), ("fp32", 1)]
     assert {m["set"] for m in metrics} == {"dev", "gold"}
+
+
+def test_links_of_both_directions_are_merged_and_measured(
+    toy_run: Run, toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = LinkRule("alignment", "best-source", 0.25)
+    row = Gold(("a", "b"), ("x", "y"), frozenset({(0, 0), (1, 1)}), frozenset({(0, 0), (1, 1)}))
+    found = {"intersection": [(0, 0)], "union": [(0, 0), (1, 1), (1, 0)]}
+
+    async def merged(
+        forward: Translator, backward: Translator, pairs: list[Pair], _: Options, method: str
+    ) -> list[Any]:
+        assert forward.manifest.link_rule == rule
+        assert (backward.manifest.name, pairs) == ("toy", [Pair(row.source, row.target)])
+        links = [Link(s, t, 1.0) for s, t in found.get(method, [])]
+        return [SimpleNamespace(alignment=links)]
+
+    monkeypatch.setattr(Run, "gold", lambda *_: [row])
+    monkeypatch.setattr(evaluate, "align_both_ways", merged)
+    told: list[evaluate.Metric] = []
+    metrics = evaluate.evaluate_both_ways(toy_run, rule, toy_bundle, told.append)
+    assert metrics == told
+    by_method = {metric["symmetrized"]: metric for metric in metrics}
+    assert list(by_method) == ["intersection", "union", "grow-diag", "grow-diag-final-and"]
+    assert by_method["intersection"]["alignment_recall"] == 50.0
+    assert by_method["union"]["aer"] == 20.0
+    assert by_method["union"]["reverse"] == f"toy {toy_bundle.manifest.version}"

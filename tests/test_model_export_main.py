@@ -107,7 +107,9 @@ def test_a_refusal_to_seal_is_one_line(
     folder.mkdir(parents=True)
     for name in ("source.model", "target.model", "best.pt"):
         shutil.copyfile(toy_run.path(name), folder / name)
-    line = fails(monkeypatch, "seal", recipe, "--runs", folder.parent, "--out", tmp_path / "out")
+    line = fails(
+        monkeypatch, "seal", recipe, "--runs", folder.parent, "--bundles", tmp_path / "out"
+    )
     assert line.endswith("verify.json is missing: run `verify` first")
     assert not (tmp_path / "out").exists()
 
