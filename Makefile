@@ -12,7 +12,7 @@ SHELL := /bin/bash
 
 PYTHON ?=
 RECIPE ?= model_export/recipes/en-fr.toml
-STAGES ?= subwords labels train export distil refine export verify evaluate seal
+STAGES ?= subwords labels train export distil refine sharpen export verify evaluate seal
 BENCH ?= all
 DEV := .venv-dev/bin
 

@@ -18,6 +18,7 @@ from model_export import compare as comparing
 from model_export import evaluate as evaluating
 from model_export import explain as explaining
 from model_export import seal as sealing
+from model_export import sharpen as sharpening
 from model_export import train as training
 from model_export import verify as verifying
 from model_export.export import Precision
@@ -40,6 +41,7 @@ MENDABLE = (
     config.RecipeError,
     labels.AlignerError,
     sealing.SealError,
+    sharpening.SharpenError,
     draft.DraftError,
     BundleError,
     RequestError,
@@ -91,8 +93,11 @@ def make_labels(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> Non
     run = open_run(recipe, data, runs)
     options = run.recipe.labels
     rows = load_ragged(run.path("corpus.npz"))
-    links = labels.label_links(rows["source"], rows["target"], options.symmetrization)
+    ways = options.symmetrization, run.recipe.sharpening.symmetrization
+    links, bolder = labels.label_links(rows["source"], rows["target"], *ways)
     save_ragged(run.path("links.npz"), links=links)
+    if run.recipe.sharpening.steps:
+        save_ragged(run.path(sharpening.FILE), links=bolder)
     typer.echo(f"{labels.coverage(links, rows['target']):.1%} of the target pieces are linked")
 
 
@@ -138,6 +143,15 @@ def refine(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: boo
     training.train(refined, device, resume, start)
     shutil.copyfile(refined.best, run.best)
     typer.echo(f"learning curve: {pictures.draw_curve(refined)}")
+
+
+@app.command()
+def sharpen(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
+    """Train the alignment head on alone; the translations stay as they are."""
+    run = open_run(recipe, data, runs)
+    if run.recipe.sharpening.steps:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        sharpening.sharpen(run, device, typer.echo)
 
 
 @app.command()

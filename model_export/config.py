@@ -236,6 +236,21 @@ class Refinement:
 
 
 @dataclass(frozen=True, slots=True)
+class Sharpening:
+    """How the alignment head is trained on alone; 0 steps: not at all.
+
+    Its links are those of the aligner, merged by `symmetrization`. An epoch has pairs by their
+    share raised to `share_power`: 1 as in training, 0 every pair once.
+    """
+
+    symmetrization: str = "grow-diag"
+    share_power: float = 0.5
+    steps: int = 0
+    warmup: int = 100
+    learning_rate: float = 2e-3
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Which sets measure the bundle: files, relative to the data folder.
 
@@ -263,6 +278,7 @@ class Recipe:
     refinement: Refinement
     evaluation: Evaluation
     keeping: Keeping = Keeping()
+    sharpening: Sharpening = Sharpening()
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -22,19 +22,23 @@ class AlignerError(Exception):
     """The aligner is not installed, or failed."""
 
 
-def label_links(source: Ragged, target: Ragged, symmetrization: str) -> Ragged:
-    """Align pieces and return the links, packed as in `Encoded.links`; raises `AlignerError`."""
-    merge = METHODS.get(symmetrization)
-    if merge is None:
-        raise AlignerError(f"unknown symmetrization {symmetrization!r}: {sorted(METHODS)}")
+def label_links(source: Ragged, target: Ragged, *symmetrizations: str) -> tuple[Ragged, ...]:
+    """Align pieces and return the links as merged in each way, packed as in `Encoded.links`.
+
+    Raises `AlignerError`.
+    """
+    for name in symmetrizations:
+        if name not in METHODS:
+            raise AlignerError(f"unknown symmetrization {name!r}: {sorted(METHODS)}")
+    found: list[list[list[int]]] = [[] for _ in symmetrizations]
     with tempfile.TemporaryDirectory() as folder:
         forward, backward = _run_aligner(source, target, Path(folder))
-        rows = []
         for a, b in zip(_read(forward), _read(backward), strict=True):
-            rows.append([s << 16 | t for s, t in sorted(merge(a, b))])
-    if len(rows) != len(source):
-        raise AlignerError(f"the aligner answered {len(rows)} of {len(source)} pairs")
-    return Ragged.of(rows)
+            for rows, name in zip(found, symmetrizations, strict=True):
+                rows.append([s << 16 | t for s, t in sorted(METHODS[name](a, b))])
+    if len(found[0]) != len(source):
+        raise AlignerError(f"the aligner answered {len(found[0])} of {len(source)} pairs")
+    return tuple(Ragged.of(rows) for rows in found)
 
 
 def _run_aligner(source: Ragged, target: Ragged, folder: Path) -> tuple[Path, Path]:

@@ -97,8 +97,8 @@ def measured(
     recipe = dataclasses.replace(run.recipe, evaluation=sets)
     monkeypatch.setattr(evaluate, "Translator", Idle)
     monkeypatch.setattr(draft, "open_draft", lambda *_: None)
-    monkeypatch.setattr(Run, "gold", lambda _, name: name)
-    monkeypatch.setattr(evaluate, "attend", lambda _, name: rows[name])
+    monkeypatch.setattr(Run, "gold", lambda _, name: rows[name])
+    monkeypatch.setattr(evaluate, "attend", lambda _, gold: gold)
     return evaluate.evaluate(Run(recipe, Path(), Path()), lambda _: None)
 
 

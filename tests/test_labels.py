@@ -37,13 +37,18 @@ def rows() -> tuple[Ragged, Ragged]:
     return Ragged.of([[7, 8, 9], [5], [4, 4]]), Ragged.of([[9, 6, 7, 3], [5], [4]])
 
 
+def label(symmetrization: str) -> Ragged:
+    (links,) = labels.label_links(*rows(), symmetrization)
+    return links
+
+
 def test_both_directions_are_merged_and_packed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     install(monkeypatch, tmp_path)
-    found = labels.label_links(*rows(), "intersection")
+    found = label("intersection")
     assert [found[i].tolist() for i in range(3)] == [[2, 2 << 16], [0], [0, 1 << 16]]
-    grown = labels.label_links(*rows(), "grow-diag")
+    grown = label("grow-diag")
     assert grown[0].tolist() == [2, 3, 2 << 16]  # 0-3 came from one direction, beside 0-2
 
 
@@ -53,7 +58,7 @@ def test_an_aligner_on_the_path_will_do(monkeypatch: pytest.MonkeyPatch, tmp_pat
     elsewhere.mkdir()
     monkeypatch.setattr(sys, "executable", str(elsewhere / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert len(labels.label_links(*rows(), "intersection")) == 3
+    assert len(label("intersection")) == 3
 
 
 def test_a_missing_aligner_says_how_to_install_it(
@@ -62,13 +67,13 @@ def test_a_missing_aligner_says_how_to_install_it(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AlignerError, match=r"not installed.*pip install"):
-        labels.label_links(*rows(), "intersection")
+        label("intersection")
 
 
 def test_a_failed_aligner_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(monkeypatch, tmp_path, "sys.exit('out of memory')")
     with pytest.raises(AlignerError, match="failed: out of memory"):
-        labels.label_links(*rows(), "intersection")
+        label("intersection")
 
 
 def test_an_aligner_that_cannot_start_is_named(
@@ -76,13 +81,13 @@ def test_an_aligner_that_cannot_start_is_named(
 ) -> None:
     install(monkeypatch, tmp_path).write_text("#!/no/such/interpreter\n", encoding="utf-8")
     with pytest.raises(AlignerError, match="cannot be started"):
-        labels.label_links(*rows(), "intersection")
+        label("intersection")
 
 
 def test_a_short_answer_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(monkeypatch, tmp_path, "targets = targets[:2]")
     with pytest.raises(AlignerError, match="answered 2 of 3 pairs"):
-        labels.label_links(*rows(), "intersection")
+        label("intersection")
 
 
 def test_an_unknown_symmetrization_is_named_before_any_work(
@@ -90,7 +95,7 @@ def test_an_unknown_symmetrization_is_named_before_any_work(
 ) -> None:
     install(monkeypatch, tmp_path, "sys.exit('was called')")
     with pytest.raises(AlignerError, match=r"'vote'.*grow-diag.*intersection"):
-        labels.label_links(*rows(), "vote")
+        label("vote")
 
 
 def test_coverage_counts_linked_target_pieces() -> None:

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from model_export import __main__ as commands
-from model_export import compare, corpus
+from model_export import compare, corpus, sharpen
 from model_export.compare import Measured
 from model_export.corpus import Ragged
 from model_export.labels import AlignerError
@@ -168,17 +168,19 @@ def test_all_training_pairs_are_labelled(
         shutil.copyfile(model, run.path(model.name))
     commands.encode_corpus(run, corpus.training_pairs(tmp_path, run.recipe.corpus))
 
-    def label(source: Ragged, target: Ragged, symmetrization: str) -> Ragged:
-        assert (len(source), symmetrization) == (2, run.recipe.labels.symmetrization)
+    def label(source: Ragged, target: Ragged, *symmetrizations: str) -> tuple[Ragged, Ragged]:
+        ways = run.recipe.labels.symmetrization, run.recipe.sharpening.symmetrization
+        assert (len(source), symmetrizations) == (2, ways)
         texts = [run.tokenizers()[1].decode(target[i].tolist()).text for i in range(2)]
         assert texts == ["Le chat.", "Un arbre."]
-        return Ragged.of([[1 << 16 | 1], []])
+        return Ragged.of([[1 << 16 | 1], []]), Ragged.of([[0], [1]])
 
     monkeypatch.setattr("model_export.labels.label_links", label)
     commands.make_labels(recipe, tmp_path, tmp_path / "runs")
     pairs = load_corpus(run)
     assert pairs.links[0].tolist() == [1 << 16 | 1]
     assert pairs.shares.tolist() == [1.0, 1.0]
+    assert not run.path(sharpen.FILE).exists(), "the recipe does not sharpen"
 
 
 def test_a_sentence_is_drawn_from_a_sealed_bundle(toy_bundle: Bundle, tmp_path: Path) -> None:
