@@ -21,6 +21,7 @@ from model_export import seal as sealing
 from model_export import sharpen as sharpening
 from model_export import train as training
 from model_export import verify as verifying
+from model_export.backtranslation import back_translate
 from model_export.export import Precision
 from model_export.run import Run, load_ragged, save_ragged
 from model_export.subwords import train_subwords
@@ -55,8 +56,19 @@ def open_run(recipe: Path, data: Path, runs: Path) -> Run:
     return Run(read, data, runs / read.bundle.name)
 
 
+def reverse_of(run: Run, bundles: Path) -> Path:
+    """Return where the bundle of the other direction is, if there is one."""
+    sides = run.recipe.bundle
+    return bundles / f"{sides.target.code}-{sides.source.code}"
+
+
 @app.command()
-def subwords(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
+def subwords(
+    recipe: RecipePath,
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    keep: Annotated[bool, typer.Option(help="Keep the models that are there")] = False,
+) -> None:
     """Train the subword models and encode the corpus with them."""
     run = open_run(recipe, data, runs)
     pairs = corpus.training_pairs(run.data, run.recipe.corpus)
@@ -66,8 +78,9 @@ def subwords(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
     options = run.recipe.subwords
     source, target = run.recipe.bundle.source, run.recipe.bundle.target
     sources, targets = (pairs[i].source for i in epoch), (pairs[i].target for i in epoch)
-    train_subwords(sources, options.size, options, source, run.source_model)
-    train_subwords(targets, options.size, options, target, run.target_model)
+    if not keep:
+        train_subwords(sources, options.size, options, source, run.source_model)
+        train_subwords(targets, options.size, options, target, run.target_model)
     encode_corpus(run, pairs)
 
 
@@ -122,11 +135,20 @@ def export(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
 
 
 @app.command(name="distil")
-def make_distilled(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
-    """Translate texts with the exported model by beam search, for `refine` to learn from."""
+def make_distilled(
+    recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, bundles: BundlesFolder = BUNDLES
+) -> None:
+    """Translate texts with the exported model by beam search, for `refine` to learn from.
+
+    Texts of the target language are translated back by the bundle of the other direction.
+    """
     run = open_run(recipe, data, runs)
     if run.recipe.refinement.steps:
-        typer.echo(f"{distil.distil(run, typer.echo)} distilled pairs")
+        pairs = distil.distil(run, typer.echo)
+        if run.recipe.refinement.back_files:
+            pairs += back_translate(run, reverse_of(run, bundles), typer.echo)
+        distil.save(run, pairs)
+        typer.echo(f"{len(pairs)} distilled pairs")
 
 
 @app.command()
@@ -185,8 +207,7 @@ def evaluate(
         typer.echo(_line(metric))
 
     rule, metrics = evaluating.evaluate(run, report)
-    sides = run.recipe.bundle
-    other = bundles / f"{sides.target.code}-{sides.source.code}"
+    other = reverse_of(run, bundles)
     if other.is_dir():
         metrics += evaluating.evaluate_both_ways(run, rule, open_bundle(other), report)
     facts = {"link_rule": dataclasses.asdict(rule), "metrics": metrics}

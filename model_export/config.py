@@ -222,8 +222,10 @@ class Training:
 class Refinement:
     """How the model learns from its own beam search once it is trained; 0 steps: not at all.
 
-    It translates `pairs` of the training pairs, and the source texts of other `files` whose
-    corpus id is one of `corpora`; then it is trained on for `steps`.
+    It translates `pairs` of the training pairs, and the texts in the first column of other
+    `files` whose corpus id is one of `corpora`. Those of `back_files` and `back_corpora` are
+    of the target language: the bundle of the other direction translates them back. Then the
+    model is trained on for `steps`.
     """
 
     beam_size: int
@@ -233,6 +235,8 @@ class Refinement:
     steps: int
     warmup: int
     learning_rate: float
+    back_files: tuple[str, ...] = ()
+    back_corpora: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

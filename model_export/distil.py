@@ -25,6 +25,7 @@ from service.beam import Beam
 from service.bundle import Model
 from service.engine import Engine
 from service.hypotheses import Source
+from service.keeping import find, swap
 from service.runner import Runner
 from service.tokenizer import Tokenizer
 
@@ -32,19 +33,17 @@ FILE = "distilled.npz"
 AT_ONCE = 4096
 PATIENCE = 3600.0
 Report = Callable[[str], None]
+Ids = Sequence[int]
 
 
-def distil(run: Run, report: Report) -> int:
-    """Translate texts with the run's own int8 graphs; return how many pairs came of it.
-
-    Sources and targets are written to `distilled.npz` as ids, without special tokens.
-    """
+def distil(run: Run, report: Report) -> list[tuple[Ids, Ids]]:
+    """Translate texts with the run's own int8 graphs; return ids, without special tokens."""
     taught = list(_texts(run))
     bundle = draft.open_draft(run, "int8")
     runner = Runner(bundle.path, bundle.manifest.model)
     engine = Engine(runner, CAPACITY)
     _, tokenizer = run.tokenizers()
-    kept: list[tuple[Sequence[int], Sequence[int]]] = []
+    kept: list[tuple[Ids, Ids]] = []
     for start in range(0, len(taught), AT_ONCE):
         some = taught[start : start + AT_ONCE]
         jobs = [_job(run, bundle.manifest.model, source) for source, _ in some]
@@ -55,12 +54,13 @@ def distil(run: Run, report: Report) -> int:
                 kept.append((source, _closest(ended, reference, tokenizer)))
         report(f"{start + len(some)} of {len(taught)} texts")
     engine.close(0.0)
-    save_ragged(
-        run.path(FILE),
-        source=Ragged.of([source for source, _ in kept]),
-        target=Ragged.of([target for _, target in kept]),
-    )
-    return len(kept)
+    return kept
+
+
+def save(run: Run, pairs: Sequence[tuple[Ids, Ids]]) -> None:
+    """Write what `refinement` reads."""
+    source, target = (Ragged.of(side) for side in zip(*pairs, strict=True))
+    save_ragged(run.path(FILE), source=source, target=target)
 
 
 def refinement(run: Run) -> Run:
@@ -108,18 +108,20 @@ def _texts(run: Run) -> Iterator[tuple[Sequence[int], str]]:
     usable = np.flatnonzero((rows.source.lengths < limit) & (rows.target.lengths < limit))
     for index in rng.permutation(usable)[: options.pairs].tolist():
         yield rows.source[index].tolist(), target.decode(rows.target[index].tolist()).text
-    seen = {_plain(pair.source) for pair in corpus.training_pairs(run.data, run.recipe.corpus)}
+    seen = {plain(pair.source) for pair in corpus.training_pairs(run.data, run.recipe.corpus)}
     measured = (*run.recipe.evaluation.translation, run.recipe.corpus.dev)
-    seen |= {_plain(pair.source) for pair in run.pairs(measured)}
+    seen |= {plain(pair.source) for pair in run.pairs(measured)}
     for pair in corpus.read_pairs(run.data, options.files):
-        if pair.corpus in options.corpora and _plain(pair.source) not in seen:
-            seen.add(_plain(pair.source))
-            ids = source.encode(pair.source).ids
+        if pair.corpus in options.corpora and plain(pair.source) not in seen:
+            seen.add(plain(pair.source))
+            spans = find(pair.source, run.recipe.bundle.source.code)
+            text = swap(pair.source, spans).text if run.recipe.keeping.stand_ins else pair.source
+            ids = source.encode(text).ids
             if 0 < len(ids) < limit:
                 yield ids, ""
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return what two texts share that differ in case and punctuation only."""
     return " ".join(re.findall(r"\w+", text.lower()))
 

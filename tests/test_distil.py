@@ -38,8 +38,9 @@ def run(toy_run: Run, tmp_path: Path) -> Run:
 
 def test_the_beam_is_kept_with_its_source(run: Run) -> None:
     said: list[str] = []
-    count = distil.distil(run, said.append)
-    found = load_ragged(run.path(distil.FILE))
+    pairs = distil.distil(run, said.append)
+    distil.save(run, pairs)
+    found, count = load_ragged(run.path(distil.FILE)), len(pairs)
     source, target = run.tokenizers()
     texts = [
         (
@@ -87,7 +88,7 @@ def test_distilled_pairs_come_behind_and_have_no_links() -> None:
 
 
 def test_training_goes_on_from_the_weights_and_keeps_only_what_is_better(run: Run) -> None:
-    distil.distil(run, lambda _: None)
+    distil.save(run, distil.distil(run, lambda _: None))
     refined = distil.refinement(run)
     assert len(load_corpus(refined).source) == len(load_corpus(run).source) + 42
     assert refined.recipe.training.steps == 3

@@ -183,6 +183,18 @@ def test_all_training_pairs_are_labelled(
     assert not run.path(sharpen.FILE).exists(), "the recipe does not sharpen"
 
 
+def test_subwords_can_be_kept(toy_run: Run, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(toy_run.data, tmp_path / "data"))
+    run = Run(toy_run.recipe, data, data / "runs" / "toy")
+    run.source_model.write_bytes(toy_run.target_model.read_bytes())
+    commands.subwords(data / "toy.toml", data, data / "runs", keep=True)
+    assert run.source_model.read_bytes() == toy_run.target_model.read_bytes()
+    first = corpus.training_pairs(data, run.recipe.corpus)[0]
+    assert load_ragged(run.path("corpus.npz"))["source"][0].tolist() == [
+        *run.tokenizers()[0].encode(first.source).ids
+    ]
+
+
 def test_a_sentence_is_drawn_from_a_sealed_bundle(toy_bundle: Bundle, tmp_path: Path) -> None:
     commands.draw(toy_bundle.folder, "The cat sees the dog.", tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
