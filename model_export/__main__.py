@@ -136,7 +136,13 @@ def export(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
 
 @app.command(name="distil")
 def make_distilled(
-    recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, bundles: BundlesFolder = BUNDLES
+    recipe: RecipePath,
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    bundles: BundlesFolder = BUNDLES,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Another bundle of this direction to learn from too")
+    ] = None,
 ) -> None:
     """Translate texts with the exported model by beam search, for `refine` to learn from.
 
@@ -144,7 +150,7 @@ def make_distilled(
     """
     run = open_run(recipe, data, runs)
     if run.recipe.refinement.steps:
-        pairs = distil.distil(run, typer.echo)
+        pairs = distil.distil(run, [open_bundle(path) for path in teacher or ()], typer.echo)
         if run.recipe.refinement.back_files:
             pairs += back_translate(run, reverse_of(run, bundles), typer.echo)
         distil.save(run, pairs)

@@ -4,16 +4,15 @@ The source is then a machine's and the target a person's, who writes what the mo
 (Sennrich et al. 2016).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from model_export import corpus
-from model_export.distil import AT_ONCE, Ids, plain
+from model_export.distil import AT_ONCE, Ids, encoded, plain
 from model_export.evaluate import CAPACITY
 from model_export.run import Run
 from model_export.wait import wait
 from service.bundle import open_bundle
-from service.keeping import find, swap_pair
 from service.options import Options
 from service.translator import Translator
 
@@ -30,7 +29,7 @@ def back_translate(run: Run, reverse: Path, report: Report) -> list[tuple[Ids, I
         some = texts[start : start + AT_ONCE]
         asked = Options(attention="none", beam_size=options.beam_size, split_sentences=False)
         made = wait(translator.translate(some, asked))
-        pairs += _encoded(run, [translation.text for translation in made], some)
+        pairs += encoded(run, zip((one.text for one in made), some, strict=True))
         report(f"{start + len(some)} of {len(texts)} texts translated back")
     translator.close(0.0)
     return pairs
@@ -48,15 +47,3 @@ def _texts(run: Run) -> Iterator[str]:
         if fits and pair.corpus in options.back_corpora and plain(text) not in seen:
             seen.add(plain(text))
             yield text
-
-
-def _encoded(run: Run, sources: Sequence[str], targets: Sequence[str]) -> Iterator[tuple[Ids, Ids]]:
-    """Yield what fits as ids, with stand-ins where the model learns them."""
-    source, target = run.tokenizers()
-    code, limit = run.recipe.bundle.source.code, run.recipe.corpus.max_tokens
-    for one, other in zip(sources, targets, strict=True):
-        spans = find(one, code) if run.recipe.keeping.stand_ins else []
-        near, far = swap_pair(one, other, spans)
-        ids = source.encode(near.text).ids, target.encode(far.text).ids
-        if 0 < len(ids[0]) < limit and 0 < len(ids[1]) < limit:
-            yield ids

@@ -1,15 +1,16 @@
-"""What a trained model teaches itself: its own beam search, learnt by its greedy search.
+"""What trained models teach: what beam search and several of them find, learnt by greedy search.
 
-Sequence-level knowledge distillation and interpolation (Kim and Rush 2016). Of the training
-pairs, the hypothesis of the beam that comes closest to the reference by chrF; of texts that
-have no translation, the best hypothesis. The student is the teacher itself, trained on for a
-while on the training pairs and on these (`refine`), so that greedy search finds by itself
-what the beam had found.
+Sequence-level knowledge distillation and interpolation (Kim and Rush 2016). The teachers are the
+run's own graphs and any other bundles of its direction; all hypotheses of their beams compete. Of
+a training pair, the one closest to the reference by chrF is taken; of a text that has no
+translation, the one that is closest to all others (minimum Bayes risk, Kumar and Byrne 2004), or
+the best of a lone teacher. The student is the run's model, trained on for a while on the training
+pairs and on these (`refine`).
 """
 
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,41 +21,51 @@ from model_export.corpus import Encoded, Ragged
 from model_export.evaluate import CAPACITY
 from model_export.run import Run, load_corpus, load_ragged, save_corpus, save_ragged
 from model_export.wait import wait
-from service.admission import Job
-from service.beam import Beam
-from service.bundle import Model
-from service.engine import Engine
-from service.hypotheses import Source
-from service.keeping import find, swap
-from service.runner import Runner
-from service.tokenizer import Tokenizer
+from service.bundle import Bundle
+from service.keeping import find, swap_pair
+from service.options import Options
+from service.translation import Translation
+from service.translator import Translator
 
 FILE = "distilled.npz"
 AT_ONCE = 4096
-PATIENCE = 3600.0
+_CHRF = sacrebleu.CHRF()
 Report = Callable[[str], None]
 Ids = Sequence[int]
 
 
-def distil(run: Run, report: Report) -> list[tuple[Ids, Ids]]:
-    """Translate texts with the run's own int8 graphs; return ids, without special tokens."""
+def distil(run: Run, others: Sequence[Bundle], report: Report) -> list[tuple[Ids, Ids]]:
+    """Translate texts with the run's own int8 graphs and other bundles; return pairs of ids."""
+    bundles = [draft.open_draft(run, "int8"), *others]
+    teachers = [Translator(bundle, CAPACITY) for bundle in bundles]
     taught = list(_texts(run))
-    bundle = draft.open_draft(run, "int8")
-    runner = Runner(bundle.path, bundle.manifest.model)
-    engine = Engine(runner, CAPACITY)
-    _, tokenizer = run.tokenizers()
-    kept: list[tuple[Ids, Ids]] = []
+    pairs: list[tuple[Ids, Ids]] = []
     for start in range(0, len(taught), AT_ONCE):
         some = taught[start : start + AT_ONCE]
-        jobs = [_job(run, bundle.manifest.model, source) for source, _ in some]
-        answers = wait(engine.run(jobs, PATIENCE))
-        for (source, reference), paths in zip(some, answers, strict=True):
-            ended = [path.tokens[:-1] for path in paths if path.finished]
-            if ended:
-                kept.append((source, _closest(ended, reference, tokenizer)))
+        sources = [source for source, _ in some]
+        found = [_hypotheses(run, teacher, sources) for teacher in teachers]
+        chosen = [
+            _chosen([one[index] for one in found], reference)
+            for index, (_, reference) in enumerate(some)
+        ]
+        ended = [(s, t) for s, t in zip(sources, chosen, strict=True) if t]
+        pairs += encoded(run, ended)
         report(f"{start + len(some)} of {len(taught)} texts")
-    engine.close(0.0)
-    return kept
+    for teacher in teachers:
+        teacher.close(0.0)
+    return pairs
+
+
+def encoded(run: Run, texts: Iterable[tuple[str, str]]) -> Iterator[tuple[Ids, Ids]]:
+    """Yield pairs of texts that fit as ids, with stand-ins where the model learns them."""
+    source, target = run.tokenizers()
+    code, limit = run.recipe.bundle.source.code, run.recipe.corpus.max_tokens
+    for one, other in texts:
+        spans = find(one, code) if run.recipe.keeping.stand_ins else []
+        near, far = swap_pair(one, other, spans)
+        ids = source.encode(near.text).ids, target.encode(far.text).ids
+        if 0 < len(ids[0]) < limit and 0 < len(ids[1]) < limit:
+            yield ids
 
 
 def save(run: Run, pairs: Sequence[tuple[Ids, Ids]]) -> None:
@@ -96,29 +107,24 @@ def _joined(first: Ragged, second: Ragged) -> Ragged:
     return Ragged(np.concatenate([first.values, second.values]), starts)
 
 
-def _texts(run: Run) -> Iterator[tuple[Sequence[int], str]]:
-    """Yield source ids with their reference, a sample of the training pairs, and then more.
+def _texts(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield sources with their reference, a sample of an epoch, and then more sources.
 
     What stands in a set that measures the model is never among them.
     """
-    options, limit = run.recipe.refinement, run.recipe.corpus.max_tokens
-    rng = np.random.default_rng(run.recipe.training.seed)
-    source, target = run.tokenizers()
-    rows = load_corpus(run)
-    usable = np.flatnonzero((rows.source.lengths < limit) & (rows.target.lengths < limit))
-    for index in rng.permutation(usable)[: options.pairs].tolist():
-        yield rows.source[index].tolist(), target.decode(rows.target[index].tolist()).text
-    seen = {plain(pair.source) for pair in corpus.training_pairs(run.data, run.recipe.corpus)}
-    measured = (*run.recipe.evaluation.translation, run.recipe.corpus.dev)
-    seen |= {plain(pair.source) for pair in run.pairs(measured)}
+    options, recipe = run.recipe.refinement, run.recipe
+    rng = np.random.default_rng(recipe.training.seed)
+    pairs = corpus.training_pairs(run.data, recipe.corpus)
+    epoch = np.unique(corpus.draw(corpus.shares(pairs, recipe.corpus), rng))
+    for index in rng.permutation(epoch)[: options.pairs].tolist():
+        yield pairs[index].source, pairs[index].target
+    measured = (*recipe.evaluation.translation, recipe.corpus.dev)
+    seen = {plain(pair.source) for pair in (*pairs, *run.pairs(measured))}
     for pair in corpus.read_pairs(run.data, options.files):
-        if pair.corpus in options.corpora and plain(pair.source) not in seen:
+        fits = 0 < len(pair.source) <= recipe.corpus.max_characters
+        if fits and pair.corpus in options.corpora and plain(pair.source) not in seen:
             seen.add(plain(pair.source))
-            spans = find(pair.source, run.recipe.bundle.source.code)
-            text = swap(pair.source, spans).text if run.recipe.keeping.stand_ins else pair.source
-            ids = source.encode(text).ids
-            if 0 < len(ids) < limit:
-                yield ids, ""
+            yield pair.source, ""
 
 
 def plain(text: str) -> str:
@@ -126,17 +132,31 @@ def plain(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
-def _job(run: Run, model: Model, source: Sequence[int]) -> Job:
-    special, size = model.special, run.recipe.refinement.beam_size
-    about = Source(len(source) + 1, special.eos, special.bos, {})
-    limit = 2 * len(source) + 10
-    return Job((*source, special.eos), Beam(about, limit, size, size))
+def _hypotheses(run: Run, teacher: Translator, sources: Sequence[str]) -> list[list[str]]:
+    """Return for each source the finished hypotheses of a beam, best first."""
+    size = run.recipe.refinement.beam_size
+    options = Options(beam_size=size, n_best=size, attention="none", split_sentences=False)
+    return [_finished(made) for made in wait(teacher.translate(sources, options))]
 
 
-def _closest(ended: Sequence[Sequence[int]], reference: str, tokenizer: Tokenizer) -> Sequence[int]:
-    if not reference:
-        return ended[0]
-    scores = [
-        sacrebleu.sentence_chrf(tokenizer.decode(ids).text, [reference]).score for ids in ended
+def _finished(made: Translation) -> list[str]:
+    return [
+        hypothesis.target.text
+        for sentence in made.sentences
+        for hypothesis in (sentence.best, *sentence.alternatives)
+        if hypothesis.finish_reason == "stop"
     ]
-    return ended[int(np.argmax(scores))]
+
+
+def _chosen(lists: Sequence[Sequence[str]], reference: str) -> str:
+    """Return the hypothesis to learn from, of the n-best lists of all teachers; "" if none."""
+    hypotheses = list(dict.fromkeys(text for one in lists for text in one))
+    if not reference and len(lists) == 1:
+        return hypotheses[0] if hypotheses else ""
+    return max(hypotheses, key=lambda text: _closeness(text, reference, hypotheses), default="")
+
+
+def _closeness(text: str, reference: str, hypotheses: Sequence[str]) -> float:
+    """Return chrF against the reference, or against all hypotheses where there is none."""
+    others = [reference] if reference else hypotheses
+    return sum(float(_CHRF.sentence_score(text, [other]).score) for other in others)

@@ -13,6 +13,7 @@ from model_export import checkpoint, corpus, distil
 from model_export import train as training
 from model_export.corpus import Encoded, Ragged
 from model_export.run import Run, load_corpus, load_ragged
+from service.bundle import Bundle
 from tests import toy
 
 MORE = ("The red moon finds the old book.", "The young king hears the warm garden.")
@@ -38,7 +39,7 @@ def run(toy_run: Run, tmp_path: Path) -> Run:
 
 def test_the_beam_is_kept_with_its_source(run: Run) -> None:
     said: list[str] = []
-    pairs = distil.distil(run, said.append)
+    pairs = distil.distil(run, [], said.append)
     distil.save(run, pairs)
     found, count = load_ragged(run.path(distil.FILE)), len(pairs)
     source, target = run.tokenizers()
@@ -67,11 +68,32 @@ def translated(text: str) -> str:
     return toy.text((*out, "."))
 
 
-def test_of_several_hypotheses_the_closest_to_the_reference_is_taken(run: Run) -> None:
-    _, target = run.tokenizers()
-    some = [target.encode(text).ids for text in ("Le chat voit.", "Le chien voit.", "Le roi.")]
-    assert distil._closest(some, "Le chien voit", target) == some[1]
-    assert distil._closest(some, "", target) == some[0]
+def test_of_several_hypotheses_the_closest_to_the_reference_is_taken() -> None:
+    lists = [["Le chat voit.", "Le roi."], ["Le chien voit.", "Le chat voit."]]
+    assert distil._chosen(lists, "Le chien voit") == "Le chien voit."
+    assert distil._chosen(lists, "Roi") == "Le roi."
+    assert distil._chosen([[], []], "Le roi.") == ""
+
+
+def test_without_a_reference_teachers_have_to_agree() -> None:
+    alone = ["Le roi.", "Le chat voit.", "Un chat boit."]
+    assert distil._chosen([alone], "") == "Le roi."
+    assert distil._chosen([alone, ["Le chat voit"]], "") == "Le chat voit."
+    assert distil._chosen([[]], "") == ""
+
+
+def test_another_bundle_teaches_too(run: Run, toy_bundle: Bundle) -> None:
+    seen = []
+
+    def chosen(lists: list[list[str]], reference: str) -> str:
+        seen.append(len(lists))
+        return lists[1][0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distil, "_chosen", chosen)
+        pairs = distil.distil(run, [toy_bundle], lambda _: None)
+    assert set(seen) == {2}
+    assert len(pairs) > 30
 
 
 def test_distilled_pairs_come_behind_and_have_no_links() -> None:
@@ -88,7 +110,7 @@ def test_distilled_pairs_come_behind_and_have_no_links() -> None:
 
 
 def test_training_goes_on_from_the_weights_and_keeps_only_what_is_better(run: Run) -> None:
-    distil.save(run, distil.distil(run, lambda _: None))
+    distil.save(run, distil.distil(run, [], lambda _: None))
     refined = distil.refinement(run)
     assert len(load_corpus(refined).source) == len(load_corpus(run).source) + 42
     assert refined.recipe.training.steps == 3
