@@ -12,8 +12,9 @@ import numpy as np
 
 from model_export.config import Bundle, Keeping
 from model_export.corpus import Pair
-from service.keeping import STAND_INS, find, swap_pair
+from service.keeping import STAND_INS, swap_pair
 from service.segmentation import Span
+from service.untranslatable import find
 from service.words import words
 
 SWAPPED_NAMES = 0.7

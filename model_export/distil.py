@@ -22,10 +22,11 @@ from model_export.evaluate import CAPACITY
 from model_export.run import Run, load_corpus, load_ragged, save_corpus, save_ragged
 from model_export.wait import wait
 from service.bundle import Bundle
-from service.keeping import find, swap_pair
+from service.keeping import swap_pair
 from service.options import Options
 from service.translation import Translation
 from service.translator import Translator
+from service.untranslatable import find
 
 FILE = "distilled.npz"
 AT_ONCE = 4096

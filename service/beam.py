@@ -63,7 +63,7 @@ class Beam:
             written = self._written[beam].after(token, self._trail.source)
             if len(kept) < self._size and written is not None:
                 kept.append((beam, node, written))
-        if self._trail.source.owed:
+        if self._trail.source.stand_ins:
             self._keep_foremost(kept, outputs, rows)
         if len(self._finished) >= self._size or not kept:
             self._end(rows)
@@ -93,7 +93,9 @@ class Beam:
             return
         node = Node(token, float(scores[token]), self._nodes[beam], row)
         if token == source.eos:
-            self._finished.append(self._trail.path(node, True))
+            path = self._trail.path(node, True)
+            if all(path.tokens != other.tokens for other in self._finished):
+                self._finished.append(path)
             return
         del kept[self._size - 1 :]
         kept.append((beam, node, written))

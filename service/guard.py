@@ -24,16 +24,17 @@ class Written:
 
     def after(self, token: int, source: Source) -> "Written | None":
         """Return the same hypothesis with one token more; None where it may not follow."""
-        owed = self.owed
+        owed, is_guarded = self.owed, source.copies != UNGUARDED
         if token in source.stand_ins:
             if token not in owed:
                 return None
-            at = owed.index(token)
-            owed = owed[:at] + owed[at + 1 :]
-        elif owed and token == source.eos:
+            at = owed.index(token)  # no circle, however often: each is paid once
+            loops = self.loops.after(token) if is_guarded else self.loops
+            return Written(loops, owed[:at] + owed[at + 1 :])
+        if owed and token == source.eos:
             return None
-        if source.copies == UNGUARDED:
-            return self if owed is self.owed else Written(self.loops, owed)
+        if not is_guarded:
+            return self
         loops = self.loops.after(token)
         return Written(loops, owed) if loops.copies <= source.copies else None
 

@@ -9,78 +9,19 @@ and swapped back afterwards.
     \\x01 aujourd'hui.             ->  tom@example.com aujourd'hui.
 """
 
-import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-
-import regex
+from itertools import accumulate
 
 from service.segmentation import Span
 
 STAND_INS = "\x01\x02\x03\x04\x05\x06\x07\x08"
-"""All there are; no text has them for any other reason."""
+"""All there are. Those that a text has itself are kept like anything else that is no language."""
 
-_ADDRESSES = (
-    r"(?:(?:https?|ftp)://|(?<!\w)www\.)[\w.~:/?#\[\]@!$&'()*+,;=%-]+",
-    r"[\w.+-]*\w@[\w-]+(?:\.[\w-]+)+",
-    r"(?<![\w@])@\w[\w.]*\w",
-)
-_MARKUP = (
-    r"`[^`\n]+`",
-    r"</?[A-Za-z][^<>\n]*>",
-    r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+\d*);",
-    r"\{\{[^{}\n]*\}\}|\$?\{[^{}\n]*\}",
-    r"%\([A-Za-z_]\w*\)[a-zA-Z]|%(?:\d+\$)?[-+#]?\d*(?:\.\d+)?[sdifuxX@](?!\w)",
-    r"\$[A-Za-z_]\w*",
-)
-_ENDINGS = (
-    "com org net edu gov io dev app fr cn uk de ca eu "
-    "py js ts rs go c h cpp java rb sh md txt csv json xml yml yaml toml html css pdf doc docx "
-    "xls xlsx ppt pptx png jpg jpeg gif svg mp3 mp4 wav zip tar gz exe dll iso log ini cfg"
-)
-_NAMES = (
-    rf"(?<![\w.])[\w-]+(?:[./\\][\w-]+)*\.(?:{'|'.join(_ENDINGS.split())})(?![\w-])",
-    r"(?<![\w/.<])(?:~|\.{1,2})?/(?:[\w.-]+/)*[\w-]*\w(?:\.\w+)*/?",
-    r"(?<!\w)[A-Za-z]:\\[\w\\.-]*\w",
-    r"(?<![\w-])--[A-Za-z][\w-]*\w",
-    r"(?<!\w)_*[A-Za-z]\w*_\w+(?:\(\))?|(?<!\w)[A-Za-z]\w*(?:\.\w+)*\(\)",
-)
-_NUMBERS = (
-    r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?!\w)",
-    r"(?<!\w)(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,}(?!\w)",
-    r"(?<![\w-])\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d)?)?(?![\w-])",
-    r"(?<![\w.])v?\d+(?:\.\d+){2,}(?![\w.])",
-    r"\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,6}(?!\w)",
-    r"(?<![\w-])(?:\(?\d{3}\)?[ -])?\d{3}-\d{4}(?![\w-])|(?<!\w)\d{2}(?: \d{2}){4}(?!\w)",
-    r"(?<![\w.,])\d{5,}(?![\w]|[.,]\d)",
-    r"(?<![\w-])(?!\d+[AP]M\b)(?=[A-Z0-9-]*[A-Z])(?=[A-Z0-9-]*\d)[A-Z0-9]+(?:-[A-Z0-9]+)*(?![\w-])",
-)
-_CONTROLS = (r"[\x01-\x08]",)
-_PLAIN = re.compile(
-    "|".join(f"(?:{one})" for one in (*_MARKUP, *_ADDRESSES, *_NAMES, *_NUMBERS, *_CONTROLS)),
-    re.ASCII,
-)
-_HINT = re.compile(r"[\x01-\x08`@<>{}%$&_\\/\d]|\.\w|--\w|\(\)", re.ASCII)
-"""What a text has that `_PLAIN` may find something in; most have not, and are soon done with."""
-
-_PICTURE = r"\p{Extended_Pictographic}(?:\p{EMod}|\uFE0F)*"
-_EMOJI = rf"{_PICTURE}(?:\u200D{_PICTURE})*|\p{{RI}}{{2}}"
-
-
-_NOT_LATIN = r"[^\P{L}\p{Latin}][\p{L}\p{M}]*"
-_NO_LATIN = rf"{_NOT_LATIN}(?:[ '’-]{_NOT_LATIN})*"
-_LATIN = r"\p{Latin}[\p{Latin}\d]{2,}(?:[ '’.-][\p{Latin}\d]+)*"
-_FOREIGN: Mapping[str, str] = {"en": _NO_LATIN, "fr": _NO_LATIN, "zh": _LATIN}
-"""Words of a script that texts of these languages are not written in; of others nothing is foreign.
-In Chinese, one or two Latin letters belong to a Chinese word, as in T恤."""
-
-_ASCII = ("en", "fr")
-"""Languages in which no ASCII letter is foreign."""
-
-_PUNCTUATION = ".,;:!?'\"…"
-_BRACKETS = {")": "(", "]": "["}
+_NOT_STAND_INS = dict.fromkeys(map(ord, STAND_INS), "\x0e")
+"""What those of a text are read as that stand for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,50 +42,39 @@ class Swapped:
 
     def in_whole(self, span: Span) -> Span:
         """Return where a span of `text` lies in the whole."""
-        return Span(self._in_whole(span.start), self._in_whole(span.end)) if self.kept else span
+        return self.all_in_whole((span,))[0]
 
-    def _in_whole(self, at: int) -> int:
-        for kept in self.kept:
-            if at <= kept.span.start:
-                break
-            at += kept.span.end - kept.span.start - 1
-        return at
-
-
-def find(text: str, language: str) -> list[Span]:
-    """Return what a translation of a text in `language` should keep, in order."""
-    found = [match.span() for match in _PLAIN.finditer(text)] if _HINT.search(text) else []
-    base = language.split("-")[0].lower()
-    if base not in _ASCII or not text.isascii():
-        found += [match.span() for match in _unicode(base).finditer(text)]
-    spans: list[Span] = []
-    for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
-        if not spans or start >= spans[-1].end:
-            spans.append(Span(start, _trimmed(text, start, end)))
-    return spans
+    def all_in_whole(self, spans: Sequence[Span]) -> tuple[Span, ...]:
+        """Return where spans of `text` lie in the whole."""
+        if not self.kept:
+            return tuple(spans)
+        grown = [0, *accumulate(len(kept.span) - 1 for kept in self.kept)]
+        places = [kept.span.start - by for kept, by in zip(self.kept, grown, strict=False)]
+        return tuple(
+            Span(*(at + grown[bisect_left(places, at)] for at in (span.start, span.end)))
+            for span in spans
+        )
 
 
 def swap(text: str, spans: Iterable[Span], order: str = STAND_INS) -> Swapped:
     """Swap stretches for the stand-ins in order; like ones share one, and the rest stays."""
-    kept: list[Kept] = []
-    known: dict[str, str] = {}
-    for span in spans:
-        content = span.of(text)
-        if content not in known and len(known) == len(order):
-            continue
-        stand_in = known.setdefault(content, order[len(known)])
-        kept.append(Kept(span, stand_in))
-    return _swapped(text, kept)
+    found = list(spans)
+    contents = dict.fromkeys(span.of(text) for span in found)
+    known = dict(zip(contents, order, strict=False))
+    kept = [Kept(span, known[span.of(text)]) for span in found if span.of(text) in known]
+    return swap_kept(text, kept)
 
 
 def swap_in(text: str, carried: Mapping[str, str]) -> Swapped:
     """Swap what the stand-ins of another text stand for, wherever this text has it too."""
     kept: list[Kept] = []
+    taken = bytearray(len(text))
     for stand_in, content in sorted(carried.items(), key=lambda item: -len(item[1])):
         for span in occurrences(text, content):
-            if not any(span.start < one.span.end and one.span.start < span.end for one in kept):
+            if not any(taken[span.start : span.end]):
+                taken[span.start : span.end] = b"\1" * len(span)
                 kept.append(Kept(span, stand_in))
-    return _swapped(text, sorted(kept, key=lambda one: one.span.start))
+    return swap_kept(text, sorted(kept, key=lambda one: one.span.start))
 
 
 def swap_pair(
@@ -157,7 +87,7 @@ def swap_pair(
     near = swap(source, (span for span in found if span.of(source) in shared), order)
     far = swap_in(target, {one.stand_in: one.span.of(source) for one in near.kept})
     if Counter(one.stand_in for one in near.kept) != Counter(one.stand_in for one in far.kept):
-        return _swapped(source, []), _swapped(target, [])  # one lies within another
+        return swap_kept(source, []), swap_kept(target, [])  # one lies within another
     return near, far
 
 
@@ -198,30 +128,10 @@ def _is_narrow(character: str) -> bool:
     return character.isalnum() and character < "\u2e80"
 
 
-def _swapped(whole: str, kept: Sequence[Kept]) -> Swapped:
+def swap_kept(whole: str, kept: Sequence[Kept]) -> Swapped:
+    """Swap known stretches, in order; a stand-in that the text has itself stands for nothing."""
     parts, at = [], 0
     for one in kept:
-        parts += [whole[at : one.span.start], one.stand_in]
+        parts += [whole[at : one.span.start].translate(_NOT_STAND_INS), one.stand_in]
         at = one.span.end
-    return Swapped("".join([*parts, whole[at:]]), whole, tuple(kept))
-
-
-def _trimmed(text: str, start: int, end: int) -> int:
-    """Return the end of a match without the punctuation of the sentence around it."""
-    while end > start + 1:
-        last, inside = text[end - 1], text[start : end - 1]
-        if last == ";" and inside[0] == "&":
-            break  # a character reference ends in it
-        opened = _BRACKETS.get(last)
-        is_extra = opened is not None and inside.count(opened) <= inside.count(last)
-        if last not in _PUNCTUATION and not is_extra:
-            break
-        end -= 1
-    return end
-
-
-@cache
-def _unicode(language: str) -> "regex.Pattern[str]":
-    """Return what finds emoji, and the words that are foreign in a language."""
-    foreign = _FOREIGN.get(language)
-    return regex.compile(_EMOJI if foreign is None else f"{_EMOJI}|{foreign}")
+    return Swapped("".join([*parts, whole[at:].translate(_NOT_STAND_INS)]), whole, tuple(kept))

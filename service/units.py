@@ -3,6 +3,7 @@
 `Units` holds what a bundle knows of its two languages; nothing here runs a model.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,12 +12,13 @@ import numpy as np
 
 from service import scripts, words
 from service.bundle import Bundle, Language
-from service.errors import EmptyWord, RequestError, SentenceTooLong
+from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
 from service.hypotheses import Path
-from service.keeping import Kept, Swapped, find, restore, swap, swap_in, swap_pair
+from service.keeping import STAND_INS, Kept, Swapped, restore, swap, swap_kept, swap_pair
 from service.segmentation import Span
 from service.tokenizer import Encoded, Tokenizer, check_unicode
 from service.translation import Side, Token, Word
+from service.untranslatable import find
 
 EOS = "</s>"
 
@@ -65,6 +67,8 @@ class Units:
             for role, language in self._languages.items()
         }
         self._stand_ins = manifest.stand_ins
+        if not set(self._stand_ins) <= set(STAND_INS):
+            raise DamagedBundle(f"{manifest.name}: stand_ins must be among {STAND_INS!r}")
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""
         limits = manifest.model.limits
@@ -77,14 +81,13 @@ class Units:
 
     def text(self, text: str, start: int, role: Role) -> Unit:
         """Make a text ready that begins at `start` of the whole; what it keeps is swapped."""
-        return self._unit(swap(text, self._kept(text, role)), start, role)
+        return self._unit(swap(text, self._kept(text, role), self._stand_ins), start, role)
 
     def given(self, text: str | tuple[str, ...], role: Role) -> Unit:
         """Make a given text or list of words ready; raises `EmptyWord` or `RequestError`."""
         given = self._given(text, role)
-        return self._unit(
-            swap(given.text, given.within(self._kept(given.text, role))), 0, role, given.words
-        )
+        spans = given.within(self._kept(given.text, role))
+        return self._unit(swap(given.text, spans, self._stand_ins), 0, role, given.words)
 
     def pair(self, source: str | tuple[str, ...], target: str | tuple[str, ...]) -> UnitPair:
         """Make a given pair ready, of which that is kept which both sides have.
@@ -93,7 +96,7 @@ class Units:
         """
         near, far = self._given(source, "source"), self._given(target, "target")
         spans = near.within(self._kept(near.text, "source"))
-        one, other = swap_pair(near.text, far.text, spans)
+        one, other = swap_pair(near.text, far.text, spans, self._stand_ins)
         return UnitPair(
             self._unit(one, 0, "source", near.words), self._unit(other, 0, "target", far.words)
         )
@@ -143,7 +146,7 @@ class Units:
         return find(text, self._languages[role].code) if self._stand_ins else []
 
     def _taken_over(self, unit: Unit, role: Role) -> Unit:
-        swapped = swap_in(unit.text, unit.carried if self._stand_ins else {})
+        swapped = swap_kept(unit.text, unit.kept if self._stand_ins else ())
         return self._unit(swapped, unit.start, role, unit.words)
 
     def _unit(
@@ -162,7 +165,7 @@ class Units:
     ) -> Unit:
         """Return a text that was encoded with stand-ins, as what it is without them."""
         if swapped.kept:
-            encoded = Encoded(encoded.ids, tuple(map(swapped.in_whole, encoded.spans)))
+            encoded = Encoded(encoded.ids, swapped.all_in_whole(encoded.spans))
         if given is None:
             whole = [one.span for one in swapped.kept]
             language = self._languages[role]
@@ -181,10 +184,11 @@ class _Given:
         """Return the spans that lie within one word, if the words were given."""
         if self.words is None:
             return list(spans)
+        starts = [word.start for word in self.words]
         return [
             span
             for span in spans
-            if any(word.start <= span.start and span.end <= word.end for word in self.words)
+            if span.end <= self.words[max(0, bisect_right(starts, span.start) - 1)].end
         ]
 
 

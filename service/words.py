@@ -4,8 +4,9 @@
     "uax29-elision"  L'homme n'a pas ri.    ->  L' | homme | n' | a | pas | ri | .
     "jieba"          我们看3.14。            ->  我们 | 看 | 3.14 | 。
 
-Words never hold whitespace. Punctuation, symbols and emoji are words of their own; a mark or an
-invisible character belongs to the character before it, as UAX #29 says.
+Words never hold whitespace, but for stretches that are given as whole. Punctuation, symbols and
+emoji are words of their own; a mark or an invisible character belongs to the character before
+it, as UAX #29 says.
 """
 
 import re

@@ -75,3 +75,10 @@ def test_what_is_owed_comes_before_there_is_no_room_for_it() -> None:
     token, written = best(begin(about), scores, WORD, about, 2)
     assert token == FIRST
     assert best(written, scores, WORD, about, 1)[0] == SECOND
+
+
+def test_paying_often_in_a_row_is_no_circle() -> None:
+    about = source(*[FIRST] * 7, copies=2)
+    written = follow(about, [FIRST] * 7)
+    assert written is not None
+    assert written.owed == ()

@@ -2,14 +2,12 @@
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.keeping import (
     STAND_INS,
     Swapped,
-    find,
     occurrences,
     restore,
     swap,
@@ -17,6 +15,7 @@ from service.keeping import (
     swap_pair,
 )
 from service.segmentation import Span
+from service.untranslatable import find
 
 CONTENTS = st.lists(
     st.sampled_from(
@@ -24,64 +23,6 @@ CONTENTS = st.lists(
     ),
     max_size=12,
 )
-
-
-def contents(text: str, language: str = "en") -> list[str]:
-    return [span.of(text) for span in find(text, language)]
-
-
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ("Mail tom.x+y@example.co.uk today.", ["tom.x+y@example.co.uk"]),
-        (
-            "See https://example.com/a_(b)?x=1, or (www.foo.org).",
-            ["https://example.com/a_(b)?x=1", "www.foo.org"],
-        ),
-        ("Run `pip install x`, then {name}.", ["`pip install x`", "{name}"]),
-        ("%s of %(n)d, %1$s, %.2f", ["%s", "%(n)d", "%1$s", "%.2f"]),
-        ("Set ${HOME}, $PATH and {{ user }}.", ["${HOME}", "$PATH", "{{ user }}"]),
-        ("The <b>big</b> cat &amp; dog<br/>.", ["<b>", "</b>", "&amp;", "<br/>"]),
-        ("Open README.md or src/main.py.", ["README.md", "src/main.py"]),
-        ("It is in /usr/bin/env, ./x or C:\\Temp\\a.", ["/usr/bin/env", "./x", "C:\\Temp\\a"]),
-        ("Call foo_bar() with --no-color.", ["foo_bar()", "--no-color"]),
-        ("555-0192, +33 6 12 34 56 78", ["555-0192", "+33 6 12 34 56 78"]),
-        ("12345 of A380 and COVID-19", ["12345", "A380", "COVID-19"]),
-        ("v1.2.3 at 192.168.0.1", ["v1.2.3", "192.168.0.1"]),
-        ("2024-01-02 is a date.", ["2024-01-02"]),
-        ("He said Привет, мой мир to 東京.", ["Привет", "мой мир", "東京"]),
-        ("I ❤️ 👩‍💻 it 🇫🇷!", ["❤️", "👩‍💻", "🇫🇷"]),
-        ("Ask @bob_smith.", ["@bob_smith"]),
-        ("Tab\x01", ["\x01"]),
-    ],
-)
-def test_what_is_no_language_is_kept(text: str, kept: list[str]) -> None:
-    assert contents(text) == kept
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "How was your day?",
-        "100% sure, 50% of it; I paid $5 in total.",
-        "He/she and/or 1/2.",
-        "In 1984, 12,500 people paid 3.50 at 7PM.",
-        "well-known -- e.g. in the U.S.A. - etc.",
-        "Déjà vu, naïve façade, œuvre.",
-        "“Quoted” – and ‘so’ on…",
-    ],
-)
-def test_what_is_language_is_not(text: str) -> None:
-    assert contents(text) == []
-
-
-def test_latin_words_are_foreign_in_chinese() -> None:
-    assert contents("我喜欢Python和iPhone 15，T恤。", "zh") == ["Python", "iPhone 15"]
-    assert contents("访问example.com吧", "zh-Hant") == ["example.com"]
-
-
-def test_in_a_language_that_is_not_known_nothing_is_foreign() -> None:
-    assert contents("Привет a@b.org", "ru") == ["a@b.org"]
 
 
 def test_like_contents_share_a_stand_in() -> None:
@@ -147,3 +88,24 @@ def test_an_occurrence_is_not_part_of_a_longer_word() -> None:
 
 def test_a_text_without_stand_ins_is_itself() -> None:
     assert restore("abc", {"\x01": "x"}) == Swapped("abc", "abc", ())
+
+
+def test_a_stand_in_of_the_text_itself_means_nothing() -> None:
+    text = " ".join([*(f"{{{n}}}" for n in range(8)), STAND_INS[0]])
+    swapped = swap(text, find(text, "en"))
+    assert swapped.text.count(STAND_INS[0]) == 1
+    assert len(swapped.text) == 17
+    assert swapped.whole == text
+
+
+def test_no_more_stand_ins_than_a_model_knows() -> None:
+    swapped = swap("{a} {b} {c}", find("{a} {b} {c}", "en"), STAND_INS[:2])
+    assert swapped.text == "\x01 \x02 {c}"
+
+
+def test_long_texts_take_no_longer_than_they_are() -> None:
+    text = "{a} " * 20_000
+    swapped = swap(text, find(text, "en"))
+    spans = swapped.all_in_whole([Span(n, n + 1) for n in range(len(swapped.text))])
+    assert spans[-2].of(text) == "{a}"
+    assert len(swap_in(text, {"\x01": "{a}"}).kept) == 20_000

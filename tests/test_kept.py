@@ -96,3 +96,19 @@ def test_a_given_pair_is_aligned_with_what_both_have(keeper: Translator) -> None
 def test_a_pair_without_target_keeps_everything(keeper: Translator) -> None:
     (made,) = asyncio.run(keeper.align([Pair("the cat {n} {m}", None)], Options()))
     assert made.target.text.count("{n}") == made.target.text.count("{m}") == 1
+
+
+@pytest.mark.parametrize("beam_size", [2, 3, 4])
+def test_no_hypothesis_comes_twice(keeper: Translator, beam_size: int) -> None:
+    for made in translate(keeper, "Mail x@y.fr and x@y.fr today.", *TEXTS, beam_size=beam_size):
+        (sentence,) = made.sentences
+        found = [sentence.best, *sentence.alternatives]
+        assert len({tuple(t.text for t in one.target.tokens) for one in found}) == len(found)
+
+
+def test_what_comes_often_comes_as_often(keeper: Translator) -> None:
+    text = ", ".join(f"{{a}} is {word}" for word in ("big", "small", "old", "new", "red", "blue"))
+    for limit in (6, 20):
+        options = Options(max_length=limit)
+        (made,) = asyncio.run(keeper.translate([text], options))
+        assert made.text.count("{a}") == 6

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from service.bundle import Bundle
-from service.errors import BundleError, EmptyWord, RequestError, SentenceTooLong
+from service.errors import BundleError, DamagedBundle, EmptyWord, RequestError, SentenceTooLong
 from service.keeping import STAND_INS
 from service.segmentation import Span
 from service.units import UnitPair, Units, check_length, source_side
@@ -99,3 +99,15 @@ def test_what_lies_across_given_words_is_not_kept(keeping: Units) -> None:
 def test_a_bundle_without_stand_ins_keeps_nothing(units: Units) -> None:
     unit = units.text("the x@y.fr", 0, "source")
     assert (unit.kept, units.owed(unit), units.stand_ins) == ((), (), frozenset())
+
+
+def test_turned_pairs_keep_what_they_kept(keeping: Units) -> None:
+    pair = keeping.pair("Call 12345 or 12345.50 now", "Appelez le 12345")
+    turned = keeping.turned(pair)
+    assert (len(turned.source.kept), len(turned.target.kept)) == (1, 1)
+
+
+def test_unknown_stand_ins_damage_a_bundle(toy_bundle: Bundle) -> None:
+    manifest = dataclasses.replace(toy_bundle.manifest, stand_ins="x")
+    with pytest.raises(DamagedBundle, match="stand_ins"):
+        Units(dataclasses.replace(toy_bundle, manifest=manifest))

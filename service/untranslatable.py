@@ -1,0 +1,140 @@
+"""Finds what no translation changes: what is no language, or not one of the text.
+
+Addresses, code, placeholders, tags, file names, long numbers and product codes, emoji, and words
+in a foreign script. Everyday text must come out without a find, and any text in linear time: a
+pattern begins at one place of a run only, and gives back nothing that it has taken.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+import regex
+
+from service.segmentation import Span
+
+_LETTER = r"\w\u00c0-\u024f"
+"""What goes into a name: ASCII, and Latin with accents."""
+
+_BEGINS = r"(?<![\w\u00c0-\u1fff])"
+_ENDS = r"(?![\w\u00c0-\u1fff])"
+"""Where a word may begin and end: beside a space, a sign, or a script that needs no spaces."""
+
+_OPENS = r"(?<![^\s(\[{\"'=:,;«“‘\u2e80-\uffff])"
+"""Where a path may begin: "café/thé" and "5 €/kg" have none."""
+
+_ADDRESSES = (
+    rf"(?:{_BEGINS}(?:https?|ftp)://|{_BEGINS}www\.)[{_LETTER}.~:/?#\[\]@!$&'()*+,;=%-]++",
+    rf"(?<![{_LETTER}.+-])[{_LETTER}.+-]++@[{_LETTER}-]++(?:\.[{_LETTER}-]++)++",
+    rf"(?<![{_LETTER}@])@[{_LETTER}]{{2,}}+(?:\.[{_LETTER}]++)*+",
+)
+_MARKUP = (
+    r"(?<!`)`(?!\s)[^`\n]++(?<!\s)`(?!`)",
+    r"(?<!<)</?[A-Za-z][\w:.-]*+(?:\s[^<>\n=]*+=[^<>\n]*+|\s*+/)?>(?!>)",
+    r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+\d*);",
+    r"\{\{[^{}\n]*\}\}|\$?\{[^{}\n]*\}",
+    rf"%\([A-Za-z_]\w*\)[a-zA-Z]|(?<!\d)%(?:\d+\$)?[-+#]?\d*(?:\.\d+)?[sdifuxX@]{_ENDS}(?!['’])",
+    rf"{_BEGINS}\$(?!(?:US|CA|CAN|AU|HK|NZ)D?{_ENDS})[A-Za-z_][{_LETTER}]*+{_ENDS}",
+)
+_ENDINGS = (
+    "com org net edu gov io dev app fr cn uk eu "
+    "py js ts rs cpp java rb sh md txt csv json xml yml yaml toml html css pdf doc docx "
+    "xls xlsx ppt pptx png jpg jpeg gif svg mp3 mp4 wav zip tar gz exe dll iso log ini cfg"
+)
+_STEP = rf"/\.?+[{_LETTER}-]++(?:\.[{_LETTER}-]++)*+"
+_NAMES = (
+    (
+        rf"(?<![{_LETTER}./\\-])[{_LETTER}-]++(?:[./\\][{_LETTER}-]++)*"
+        rf"\.(?i:{'|'.join(_ENDINGS.split())})(?![{_LETTER}'’-])"
+    ),
+    rf"{_OPENS}(?:(?:~|\.{{1,2}}+)(?:{_STEP})++|(?:{_STEP}){{2,}}+)/?+",
+    rf"{_BEGINS}[A-Za-z]:\\[{_LETTER}\\.-]*\w",
+    r"(?<![\w-])--[a-z][a-z0-9]*+(?:(?:-[a-z0-9]++)++|(?==)|(?<=--help)|(?<=--version))(?!\w)",
+    rf"{_BEGINS}_*+[A-Za-z\u00c0-\u024f][{_LETTER}]*_[{_LETTER}]++(?:\(\))?+",
+    rf"{_BEGINS}(?<!\w\.)[A-Za-z]\w*+(?:\.\w++)*+\(\)",
+)
+_PLAIN_NUMBERS = "[AP]M|ST|ND|RD|TH|S|E|ER|ERE|EME|H(?:\\d\\d)?|J|MIN|[KMB]|K[MG]|[CM]M"
+"""What follows digits in words that are translated: 10AM, 1ST, 20E, 10H30, 5M."""
+
+_NUMBERS = (
+    r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?!\w)",
+    rf"{_BEGINS}(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{{7,}}+{_ENDS}",
+    r"(?<![\w-])\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d)?)?(?![\w-])",
+    r"(?<![\w.])v?\d++(?:\.\d++){2,}+(?!\w|[.,]\w)",
+    r"(?<!\w)\+\d(?:[ .()\u00a0\u202f-]{0,2}\d){6,14}+(?!\w)",
+    r"(?<![\w-])(?:\(?\d{3}\)?[ -])?\d{3}-\d{4}(?![\w-])",
+    r"(?<!\w)\d{2}(?:[ \u00a0\u202f]\d{2}){4}(?!\w)",
+    r"(?<![\w-])(?:\d++(?:-\d++){3,}+|0\d{2,3}-\d{7,8})(?![\w-])",
+    r"(?<![\w.,-])\d{5,}+(?!\w|[.,-]\d)",
+    (
+        r"(?<![\w\u00c0-\u1fff-])(?<!\d[.,])"
+        rf"(?!\d++(?:{_PLAIN_NUMBERS})(?![\w-]))(?!\d++[AP]M-)"
+        r"(?=[A-Z0-9-]*[A-Z])(?=[A-Z0-9-]*\d)[A-Z0-9]++(?:-[A-Z0-9]++|\.\d++)*+(?![\w\u00c0-\u1fff-])"
+    ),
+)
+_CONTROLS = (r"[\x01-\x08]",)
+_PLAIN = re.compile(
+    "|".join(f"(?:{one})" for one in (*_MARKUP, *_ADDRESSES, *_NAMES, *_NUMBERS, *_CONTROLS)),
+    re.ASCII,
+)
+_HINT = re.compile(r"[\x01-\x08`@<>{}%$&_\\/\d]|\.\w|--\w|\(\)", re.ASCII)
+"""What a text has that `_PLAIN` may find something in; most have not, and are soon done with."""
+
+_PICTURE = r"\p{Extended_Pictographic}(?:\p{EMod}|[\uFE0E\uFE0F\u20E3\U000E0020-\U000E007F])*+"
+_KEYCAP = r"[0-9#*]\uFE0F?\u20E3"
+_EMOJI = rf"(?:{_PICTURE}(?:\u200D{_PICTURE})*+|{_KEYCAP}|\p{{RI}}{{2}})++"
+
+_NOT_LATIN = r"[^\P{L}\p{Latin}\p{Lm}][\p{L}\p{M}]*+"
+_NO_LATIN = rf"{_NOT_LATIN}(?:[ '’-]{_NOT_LATIN})*+"
+_LINK = r"(?:\.? |['’.&·-])"
+_LATIN = (
+    rf"(?<![\p{{Latin}}\d])(?=\p{{Latin}}(?:{_LINK}?\p{{Latin}}){{2}})"
+    rf"\p{{Latin}}[\p{{Latin}}\p{{M}}\d]*+(?:{_LINK}[\p{{Latin}}\d][\p{{Latin}}\p{{M}}\d]*+)*+"
+)
+_THIRD = r"[^\P{L}\p{Latin}\p{Han}\p{Lm}](?:[^\P{L}\p{Han}]|\p{M})*+"
+_FOREIGN: Mapping[str, str] = {"en": _NO_LATIN, "fr": _NO_LATIN, "zh": f"{_LATIN}|{_THIRD}"}
+"""Words of a script that texts of these languages are not written in; of others nothing is foreign.
+In Chinese, one or two Latin letters belong to a Chinese word, as in T恤."""
+
+_ASCII = ("en", "fr")
+"""Languages in which no ASCII letter is foreign."""
+
+_PUNCTUATION = ".,;:!?'\"…"
+_BRACKETS = {")": "(", "]": "["}
+
+
+def find(text: str, language: str) -> list[Span]:
+    """Return what a translation of a text in `language` should keep, in order."""
+    found = [match.span() for match in _PLAIN.finditer(text)] if _HINT.search(text) else []
+    base = language.split("-")[0].lower()
+    if base not in _ASCII or not text.isascii():
+        found += [match.span() for match in _unicode(base).finditer(text)]
+    spans: list[Span] = []
+    for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
+        if not spans or start >= spans[-1].end:
+            spans.append(Span(start, _trimmed(text, start, end)))
+    return spans
+
+
+def _trimmed(text: str, start: int, end: int) -> int:
+    """Return the end of a match without the punctuation of the sentence around it."""
+    left = {bracket: text.count(bracket, start, end) for bracket in "()[]"}
+    while end > start + 1:
+        last = text[end - 1]
+        if last == ";" and text[start] == "&":
+            break  # a character reference ends in it
+        if last in _BRACKETS:
+            if left[_BRACKETS[last]] >= left[last]:
+                break
+            left[last] -= 1
+        elif last not in _PUNCTUATION:
+            break
+        end -= 1
+    return end
+
+
+@cache
+def _unicode(language: str) -> "regex.Pattern[str]":
+    """Return what finds emoji, and the words that are foreign in a language."""
+    foreign = _FOREIGN.get(language)
+    return regex.compile(_EMOJI if foreign is None else f"{_EMOJI}|{foreign}")

@@ -1,0 +1,128 @@
+"""What is kept, what is language, and that neither takes long to tell."""
+
+import pytest
+
+from service.untranslatable import find
+
+
+def contents(text: str, language: str = "en") -> list[str]:
+    return [span.of(text) for span in find(text, language)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Mail tom.x+y@example.co.uk today.", ["tom.x+y@example.co.uk"]),
+        (
+            "See https://example.com/a_(b)?x=1, or (www.foo.org).",
+            ["https://example.com/a_(b)?x=1", "www.foo.org"],
+        ),
+        ("Run `pip install x`, then {name}.", ["`pip install x`", "{name}"]),
+        ("%s of %(n)d, %1$s, %.2f", ["%s", "%(n)d", "%1$s", "%.2f"]),
+        ("Set ${HOME}, $PATH and {{ user }}.", ["${HOME}", "$PATH", "{{ user }}"]),
+        ("The <b>big</b> cat &amp; dog<br/>.", ["<b>", "</b>", "&amp;", "<br/>"]),
+        ("Open README.md or src/main.py.", ["README.md", "src/main.py"]),
+        ("It is in /usr/bin/env, ./x or C:\\Temp\\a.", ["/usr/bin/env", "./x", "C:\\Temp\\a"]),
+        ("Call foo_bar() with --no-color.", ["foo_bar()", "--no-color"]),
+        ("555-0192, +33 6 12 34 56 78", ["555-0192", "+33 6 12 34 56 78"]),
+        ("12345 of A380 and COVID-19", ["12345", "A380", "COVID-19"]),
+        ("v1.2.3 at 192.168.0.1", ["v1.2.3", "192.168.0.1"]),
+        ("2024-01-02 is a date.", ["2024-01-02"]),
+        ("He said Привет, мой мир to 東京.", ["Привет", "мой мир", "東京"]),
+        ("I ❤️ 👩‍💻 it 🇫🇷!", ["❤️", "👩‍💻", "🇫🇷"]),
+        ("Ask @bob_smith.", ["@bob_smith"]),
+        ("Tab\x01", ["\x01"]),
+    ],
+)
+def test_what_is_no_language_is_kept(text: str, kept: list[str]) -> None:
+    assert contents(text) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How was your day?",
+        "100% sure, 50% of it; I paid $5 in total.",
+        "He/she and/or 1/2.",
+        "In 1984, 12,500 people paid 3.50 at 7PM.",
+        "well-known -- e.g. in the U.S.A. - etc.",
+        "Déjà vu, naïve façade, œuvre.",
+        "“Quoted” – and ‘so’ on…",
+    ],
+)
+def test_what_is_language_is_not(text: str) -> None:
+    assert contents(text) == []
+
+
+def test_latin_words_are_foreign_in_chinese() -> None:
+    assert contents("我喜欢Python和iPhone 15，T恤。", "zh") == ["Python", "iPhone 15"]
+    assert contents("访问example.com吧", "zh-Hant") == ["example.com"]
+
+
+def test_in_a_language_that_is_not_known_nothing_is_foreign() -> None:
+    assert contents("Привет a@b.org", "ru") == ["a@b.org"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "L'employé/employeur, la santé/sécurité, le café/thé, été/hiver.",
+        "étudiant(e)/salarié(e), 25 €/mois, 5%/an, là/ici",
+        "100%d'accord, 1ER, 20E, 10H30, 20H, 5KM, 10M, 100K",
+        "C'est fini.de toute façon. --Bonjour, dit-il. --Oh",
+        "Her résumé/CV, (his)/her, yes /no, $2.5M, 1.234.567,89 €",
+        "``hello'' and ``bye'', `hello there' and `bye', <<Bonjour>>, x<y and y>z",
+        "lʼhomme, Hawaiʻi, $US, Ke$ha, 978-3-16",
+    ],
+)
+def test_signs_between_words_are_language(text: str) -> None:
+    assert contents(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("élodie.martin@société.fr", ["élodie.martin@société.fr"]),
+        ("Vu sur hôtel.fr et impôts.gouv.fr.", ["hôtel.fr", "impôts.gouv.fr"]),
+        ("https://fr.wikipedia.org/wiki/Été !", ["https://fr.wikipedia.org/wiki/Été"]),
+        ("Upgrade to version 1.2.3.", ["1.2.3"]),
+        ("PHOTO.JPG and mon_fichier_été", ["PHOTO.JPG", "mon_fichier_été"]),
+        ("1-800-555-0199", ["1-800-555-0199"]),
+        ("1️⃣ ❤️🎉", ["1️⃣", "❤️🎉"]),
+    ],
+)
+def test_accents_and_ends_of_sentences_are_no_borders(text: str, kept: list[str]) -> None:
+    assert contents(text, "fr") == kept
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a.",
+        "1-",
+        "-",
+        "1.",
+        "-/",
+        "/-",
+        "A1-",
+        "v1.",
+        "+1",
+        "a@",
+        "_a",
+        "`a",
+        "<a",
+        "%(a",
+        "{",
+        "😀\u200d",
+        "мa",
+        "$a",
+        "#",
+        "--",
+        "1234-",
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_hostile_texts_are_searched_in_linear_time(unit: str, language: str) -> None:
+    text = unit * (30_000 // len(unit)) + "!"
+    spans = find(text, language)
+    assert all(span.end <= len(text) for span in spans)
