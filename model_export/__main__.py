@@ -143,6 +143,7 @@ def make_distilled(
     teacher: Annotated[
         list[Path] | None, typer.Option(help="Another bundle of this direction to learn from too")
     ] = None,
+    resume: bool = False,
 ) -> None:
     """Translate texts with the exported model by beam search, for `refine` to learn from.
 
@@ -150,6 +151,8 @@ def make_distilled(
     """
     run = open_run(recipe, data, runs)
     if run.recipe.refinement.steps:
+        if not resume:
+            run.path(distil.CHOSEN).unlink(missing_ok=True)
         pairs = distil.distil(run, [open_bundle(path) for path in teacher or ()], typer.echo)
         if run.recipe.refinement.back_files:
             pairs += back_translate(run, reverse_of(run, bundles), typer.echo)

@@ -3,14 +3,14 @@
 Sequence-level knowledge distillation and interpolation (Kim and Rush 2016). The teachers are the
 run's own graphs and any other bundles of its direction; all hypotheses of their beams compete. Of
 a training pair, the one closest to the reference by chrF is taken; of a text that has no
-translation, the one that is closest to all others (minimum Bayes risk, Kumar and Byrne 2004), or
-the best of a lone teacher. The student is the run's model, trained on for a while on the training
-pairs and on these (`refine`).
+translation, the one that is likeliest by all teachers together. The student is the run's model,
+trained on for a while on the training pairs and on these (`refine`).
 """
 
+import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,12 +23,12 @@ from model_export.run import Run, load_corpus, load_ragged, save_corpus, save_ra
 from model_export.wait import wait
 from service.bundle import Bundle
 from service.keeping import swap_pair
-from service.options import Options
+from service.options import Options, Pair
 from service.translation import Translation
 from service.translator import Translator
 from service.untranslatable import find
 
-FILE = "distilled.npz"
+FILE, CHOSEN = "distilled.npz", "distilled.jsonl"
 AT_ONCE = 4096
 _CHRF = sacrebleu.CHRF()
 Report = Callable[[str], None]
@@ -36,25 +36,73 @@ Ids = Sequence[int]
 
 
 def distil(run: Run, others: Sequence[Bundle], report: Report) -> list[tuple[Ids, Ids]]:
-    """Translate texts with the run's own int8 graphs and other bundles; return pairs of ids."""
+    """Translate texts with the run's own int8 graphs and other bundles; return pairs of ids.
+
+    What an earlier call has chosen is kept, in `distilled.jsonl` of the run, and not done again.
+    """
     bundles = [draft.open_draft(run, "int8"), *others]
     teachers = [Translator(bundle, CAPACITY) for bundle in bundles]
     taught = list(_texts(run))
-    pairs: list[tuple[Ids, Ids]] = []
-    for start in range(0, len(taught), AT_ONCE):
+    done = _read_chosen(run)
+    for start in range(len(done), len(taught), AT_ONCE):
         some = taught[start : start + AT_ONCE]
-        sources = [source for source, _ in some]
-        found = [_hypotheses(run, teacher, sources) for teacher in teachers]
-        chosen = [
-            _chosen([one[index] for one in found], reference)
-            for index, (_, reference) in enumerate(some)
-        ]
-        ended = [(s, t) for s, t in zip(sources, chosen, strict=True) if t]
-        pairs += encoded(run, ended)
-        report(f"{start + len(some)} of {len(taught)} texts")
+        chosen = _choose(run, teachers, some)
+        done += chosen
+        with run.path(CHOSEN).open("a", encoding="utf-8") as out:
+            out.write(json.dumps(chosen, ensure_ascii=False) + "\n")
+        report(f"{len(done)} of {len(taught)} texts")
     for teacher in teachers:
         teacher.close(0.0)
-    return pairs
+    ended = [(source, text) for (source, _), text in zip(taught, done, strict=True) if text]
+    return list(encoded(run, ended))
+
+
+def _read_chosen(run: Run) -> list[str]:
+    """Return what an earlier, interrupted call has chosen already."""
+    path = run.path(CHOSEN)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [text for line in lines for text in json.loads(line)]
+
+
+def _choose(run: Run, teachers: Sequence[Translator], some: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a translation to learn from for each source and reference; "" where there is none.
+
+    Of hypotheses without a reference, the one that the teachers together think likeliest.
+    """
+    sources = [source for source, _ in some]
+    lists = [_hypotheses(run, teacher, sources) for teacher in teachers]
+    found = [list(dict.fromkeys(t for one in lists for t in one[n])) for n in range(len(some))]
+    open_ones = [n for n, (_, reference) in enumerate(some) if not reference]
+    asked = [(n, text) for n in open_ones for text in found[n] if len(teachers) > 1]
+    likely = _likelihoods(teachers, [Pair(sources[n], text) for n, text in asked])
+    scores = dict(zip(asked, likely, strict=True))
+    return [
+        _closest(found[n], reference) if reference else _likeliest(found[n], n, scores)
+        for n, (_, reference) in enumerate(some)
+    ]
+
+
+def _likeliest(
+    hypotheses: Sequence[str], index: int, scores: Mapping[tuple[int, str], float]
+) -> str:
+    """Return the hypothesis with the best score, or the first if there are none; "" of none."""
+    return max(hypotheses, key=lambda text: scores.get((index, text), 0.0), default="")
+
+
+def _likelihoods(teachers: Sequence[Translator], pairs: Sequence[Pair]) -> list[float]:
+    """Return the sum of the mean log-probabilities that all teachers give each pair."""
+    if not pairs:
+        return []
+    options = Options(attention="none")
+    made = [wait(teacher.align(pairs, options)) for teacher in teachers]
+    return [sum(one.score for one in row) for row in zip(*made, strict=True)]
+
+
+def _closest(hypotheses: Sequence[str], reference: str) -> str:
+    """Return the hypothesis that comes closest to a reference; "" if there is none."""
+    return max(
+        hypotheses, key=lambda text: _CHRF.sentence_score(text, [reference]).score, default=""
+    )
 
 
 def encoded(run: Run, texts: Iterable[tuple[str, str]]) -> Iterator[tuple[Ids, Ids]]:
@@ -147,17 +195,3 @@ def _finished(made: Translation) -> list[str]:
         for hypothesis in (sentence.best, *sentence.alternatives)
         if hypothesis.finish_reason == "stop"
     ]
-
-
-def _chosen(lists: Sequence[Sequence[str]], reference: str) -> str:
-    """Return the hypothesis to learn from, of the n-best lists of all teachers; "" if none."""
-    hypotheses = list(dict.fromkeys(text for one in lists for text in one))
-    if not reference and len(lists) == 1:
-        return hypotheses[0] if hypotheses else ""
-    return max(hypotheses, key=lambda text: _closeness(text, reference, hypotheses), default="")
-
-
-def _closeness(text: str, reference: str, hypotheses: Sequence[str]) -> float:
-    """Return chrF against the reference, or against all hypotheses where there is none."""
-    others = [reference] if reference else hypotheses
-    return sum(float(_CHRF.sentence_score(text, [other]).score) for other in others)

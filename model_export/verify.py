@@ -154,7 +154,7 @@ def compare(found: Agreement, expected: Reference, path: Path) -> None:
     )
     found.tokens += same
     if same < max(len(expected.tokens), len(path.tokens)):
-        tie = same < len(expected.tokens) and expected.margins[same] < found.tolerance
+        tie = bool(same < len(expected.tokens) and expected.margins[same] < found.tolerance)
         found.near_ties += tie
         found.different_tokens += not tie
     scores = np.abs(expected.scores[:same] - path.scores[:same])

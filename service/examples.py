@@ -23,7 +23,7 @@ ALIGN_QUERY: Example = {
     "target": "fr",
 }
 
-_MODEL: Example = {"name": "en-fr", "version": "2026.11.21+38a37665"}
+_MODEL: Example = {"name": "en-fr", "version": "2026.11.21+ba5b82fd"}
 
 _SOURCE: Example = {
     "text": "Thank you.",
@@ -45,19 +45,18 @@ _TARGET: Example = {
     "text": "Merci.",
     "span": [0, 6],
     "tokens": [
-        {"text": "Merci", "span": [0, 5], "score": -0.1042},
-        {"text": ".", "span": [5, 6], "score": -0.0311},
-        {"text": "", "span": [6, 6], "special": "</s>", "score": -0.0025},
+        {"text": "Merci", "span": [0, 5], "score": -0.0615},
+        {"text": ".", "span": [5, 6], "score": -0.2056},
+        {"text": "", "span": [6, 6], "special": "</s>", "score": -0.1043},
     ],
     "words": [{"text": "Merci", "span": [0, 5]}, {"text": ".", "span": [5, 6]}],
 }
 
-_MATRIX = [[0.8127, 0.1604, 0.0201, 0.0068], [0.0105, 0.0312, 0.9421, 0.0162], [0.0, 0.0, 0.0, 1.0]]
+_MATRIX = [[0.9974, 0.0025, 0.0001, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 
 _LINKS: list[Example] = [
-    {"source": 0, "target": 0, "score": 0.9021},
-    {"source": 1, "target": 0, "score": 0.4107},
-    {"source": 2, "target": 1, "score": 0.9932},
+    {"source": 0, "target": 0, "score": 0.9974},
+    {"source": 2, "target": 1, "score": 1.0},
 ]
 
 TRANSLATED: Example = {
@@ -65,14 +64,14 @@ TRANSLATED: Example = {
     "translations": [
         {
             "text": "Merci.",
-            "score": -0.0459,
+            "score": -0.1238,
             "sentences": [
                 {
                     "source": _SOURCE,
                     "target": _TARGET,
                     "attention": _MATRIX,
                     "alignment": _LINKS,
-                    "score": -0.0459,
+                    "score": -0.1238,
                     "finish_reason": "stop",
                     "alternatives": [],
                 }
@@ -89,8 +88,8 @@ ALIGNED: Example = {
             "target": _TARGET,
             "attention": _MATRIX,
             "alignment": _LINKS,
-            "pharaoh": "0-0 1-0 2-1",
-            "score": -0.0459,
+            "pharaoh": "0-0 2-1",
+            "score": -0.1238,
         }
     ],
 }
@@ -98,21 +97,21 @@ ALIGNED: Example = {
 DIAGNOSTICS: Example = {
     "attention": "alignment",
     "entropy": {
-        "cross": {"words": [0.4064, 1.1292, 0.1508], "mean": 0.5621},
-        "alignment": {"words": [0.8361, 0.6203, 0.0203], "mean": 0.4922},
+        "cross": {"words": [0.0174, 0.8791, 0.3269], "mean": 0.4078},
+        "alignment": {"words": [0.0, 0.2088, 0.0822], "mean": 0.097},
     },
-    "end_mass": {"cross": [0.1083, 0.059, 0.0008], "alignment": [0.0055, 0.0021, 0.0]},
+    "end_mass": {"cross": [0.0007, 0.0115, 0.0005], "alignment": [0.0, 0.0002, 0.0]},
     "coverage": [
-        {"received": 0.5377, "strongest": 0.5237, "linked": True},
-        {"received": 0.8039, "strongest": 0.7842, "linked": True},
-        {"received": 0.6397, "strongest": 0.4454, "linked": False},
-        {"received": 0.0135, "strongest": 0.0082, "linked": False},
-        {"received": 0.9975, "strongest": 0.997, "linked": True},
+        {"received": 1.0283, "strongest": 1.0, "linked": True},
+        {"received": 0.9588, "strongest": 0.9588, "linked": True},
+        {"received": 0.0202, "strongest": 0.016, "linked": False},
+        {"received": 0.0078, "strongest": 0.0078, "linked": False},
+        {"received": 0.9847, "strongest": 0.984, "linked": True},
     ],
-    "unattended": [3],
+    "unattended": [2, 3],
     "unsourced": [],
     "repeated_focus": [],
-    "evidence": {"omission": 0.4396, "hallucination": 0.0},
+    "evidence": {"omission": 0.7136, "hallucination": 0.0},
     "warnings": [
         {
             "code": "possible_omission",
@@ -129,15 +128,16 @@ MODELS: list[Example] = [
         "source": "en",
         "target": "fr",
         "licence": "CC-BY-SA-4.0",
-        "architecture": "bi-LSTM encoder, GRU decoder, Luong general attention, alignment head",
-        "parameters": 12729984,
+        "architecture": "2-layer bidirectional LSTM encoder, 2-layer GRU decoder, "
+        "general attention, alignment head",
+        "parameters": 12744064,
         "precision": "int8",
         "attention": ["cross", "alignment"],
         "heads": {"cross": 1, "alignment": 1},
         "alignment_from": "alignment",
-        "link_rule": {"attention": "alignment", "rule": "mutual-best", "threshold": 0.44},
+        "link_rule": {"attention": "alignment", "rule": "mutual-best", "threshold": 0.4},
         "limits": {"source_tokens": 400, "target_tokens": 800, "source_multiple": 4},
-        "metrics": [{"set": "tatoeba.en-fr", "precision": "int8", "bleu": 37.93, "chrf": 58.53}],
+        "metrics": [{"set": "tatoeba.en-fr", "precision": "int8", "bleu": 38.08, "chrf": 58.46}],
     }
 ]
 

@@ -10,7 +10,7 @@ DECODER = EMBEDDED / "en-fr" / "decoder.onnx"
 
 def test_products_are_those_that_a_step_computes() -> None:
     found = {product.name: product for product in graphs.products(DECODER)}
-    assert {"recurrent", "query", "combined", "logits", "state_query"} <= found.keys()
+    assert {"new_lower_recurrent", "query", "combined", "logits", "state_query"} <= found.keys()
     assert not [name for name in found if name.endswith("_table")], "made once, at load"
     alone = onnx.load_from_string(found["logits"].model)
     assert [value.name for value in alone.graph.input] == list(found["logits"].activations)

@@ -14,6 +14,8 @@ from model_export import train as training
 from model_export.corpus import Encoded, Ragged
 from model_export.run import Run, load_corpus, load_ragged
 from service.bundle import Bundle
+from service.options import Pair
+from service.translator import Translator
 from tests import toy
 
 MORE = ("The red moon finds the old book.", "The young king hears the warm garden.")
@@ -69,31 +71,52 @@ def translated(text: str) -> str:
 
 
 def test_of_several_hypotheses_the_closest_to_the_reference_is_taken() -> None:
-    lists = [["Le chat voit.", "Le roi."], ["Le chien voit.", "Le chat voit."]]
-    assert distil._chosen(lists, "Le chien voit") == "Le chien voit."
-    assert distil._chosen(lists, "Roi") == "Le roi."
-    assert distil._chosen([[], []], "Le roi.") == ""
+    found = ["Le chat voit.", "Le roi.", "Le chien voit."]
+    assert distil._closest(found, "Le chien voit") == "Le chien voit."
+    assert distil._closest(found, "Roi") == "Le roi."
+    assert distil._closest([], "Le roi.") == ""
 
 
-def test_without_a_reference_teachers_have_to_agree() -> None:
-    alone = ["Le roi.", "Le chat voit.", "Un chat boit."]
-    assert distil._chosen([alone], "") == "Le roi."
-    assert distil._chosen([alone, ["Le chat voit"]], "") == "Le chat voit."
-    assert distil._chosen([[]], "") == ""
+def test_without_a_reference_the_likeliest_is_taken() -> None:
+    scores = {(3, "a"): -2.0, (3, "b"): -1.0, (4, "a"): -0.5}
+    assert distil._likeliest(["a", "b"], 3, scores) == "b"
+    assert distil._likeliest(["a", "b"], 5, {}) == "a", "the best of a lone teacher"
+    assert distil._likeliest([], 3, scores) == ""
 
 
 def test_another_bundle_teaches_too(run: Run, toy_bundle: Bundle) -> None:
-    seen = []
+    asked = []
 
-    def chosen(lists: list[list[str]], reference: str) -> str:
-        seen.append(len(lists))
-        return lists[1][0]
+    def likely(teachers: list[Translator], pairs: list[Pair]) -> list[float]:
+        asked.extend(pairs)
+        return [-float(len(str(pair.target))) for pair in pairs]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distil, "_chosen", chosen)
+        patch.setattr(distil, "_likelihoods", likely)
         pairs = distil.distil(run, [toy_bundle], lambda _: None)
-    assert set(seen) == {2}
-    assert len(pairs) > 30
+    assert len(pairs) == 42
+    assert {pair.source for pair in asked} == set(MORE), "the others have a reference"
+    _, target = run.tokenizers()
+    shortest = min((str(p.target) for p in asked if p.source == MORE[0]), key=len)
+    assert len(target.decode(pairs[40][1]).text) == len(shortest)
+
+
+def test_teachers_think_together(run: Run, toy_bundle: Bundle, translator: Translator) -> None:
+    given = [Pair(MORE[0], translated(MORE[0])), Pair(MORE[0], translated(MORE[1]))]
+    alone = distil._likelihoods([translator], given)
+    assert alone[0] > alone[1]
+    assert distil._likelihoods([translator, translator], given) == [2 * one for one in alone]
+    assert distil._likelihoods([translator], []) == []
+
+
+def test_what_was_chosen_is_not_done_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distil, "AT_ONCE", 15)
+    whole = distil.distil(run, [], lambda _: None)
+    lines = run.path(distil.CHOSEN).read_text(encoding="utf-8").splitlines(keepends=True)
+    run.path(distil.CHOSEN).write_text("".join(lines[:2]), encoding="utf-8")
+    said: list[str] = []
+    assert distil.distil(run, [], said.append) == whole
+    assert said == ["42 of 42 texts"]
 
 
 def test_distilled_pairs_come_behind_and_have_no_links() -> None:

@@ -1,6 +1,7 @@
 """Agreement of torch and the service: what counts as a difference, and that one is caught."""
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path as File
@@ -79,6 +80,7 @@ def test_a_tie_may_fall_either_way() -> None:
     other.scores[1:] = -9.0
     found = agreement(one, other)
     assert (found.different_tokens, found.near_ties, found.tokens) == (0, 1, 1)
+    assert json.loads(json.dumps(verify.facts(found)))["near_ties"] == 1
     assert found.holds
 
 
