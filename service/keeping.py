@@ -93,6 +93,8 @@ def swap_pair(
 
 def restore(text: str, carried: Mapping[str, str]) -> Swapped:
     """Swap every stand-in of a text for what it stands for."""
+    if not carried:
+        return Swapped(text, text, ())
     parts: list[str] = []
     kept: list[Kept] = []
     at = 0
@@ -102,7 +104,7 @@ def restore(text: str, carried: Mapping[str, str]) -> Swapped:
             kept.append(Kept(Span(at, at + len(content)), character))
         parts.append(content)
         at += len(content)
-    return Swapped(text, "".join(parts), tuple(kept)) if kept else Swapped(text, text, ())
+    return Swapped(text, "".join(parts), tuple(kept))
 
 
 def occurrences(text: str, content: str) -> list[Span]:

@@ -109,18 +109,17 @@ class Slots:
 
         Of a growing tensor it is the new entry (n, ...).
         """
-        rows = np.arange(self.used)
         for name, array in state.items():
             held = self._state[name]
             if name in self._growing:
-                held[rows, self._steps[: self.used]] = array
+                held[np.arange(self.used), self._steps[: self.used]] = array
                 if parents is not None:
                     held[: self.used] = held[parents]
             else:
                 held[: self.used] = array if parents is None else array[parents]
-        if parents is not None:
-            self._steps[: self.used] = self._steps[parents]
-        self._steps[: self.used] += 1
+        if self._growing:
+            steps = self._steps[: self.used]
+            self._steps[: self.used] = (steps if parents is None else steps[parents]) + 1
 
     def _make_room(self) -> None:
         """Let growing tensors hold one entry more than the longest row, and not far more."""
