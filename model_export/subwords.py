@@ -5,9 +5,11 @@ normalised but what `FOLD` lists: characters that mean the same to a translator 
 keyboards and editors exchange freely. The table is stored inside the model file.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
@@ -30,6 +32,8 @@ PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
 SPACE = "\u2581"
 BORDER = "\u241f"
 """Stands between words in what a model is trained on, and in no piece."""
+Arrival = tuple[int, int, float]
+"""The start of a piece, its id, and the log of the weight of all splits that end in it."""
 
 
 def train_subwords(
@@ -82,11 +86,13 @@ class Splitter:
         count = range(self._model.get_piece_size())
         self._pieces = [str(self._model.id_to_piece(i)).replace(SPACE, " ") for i in count]
         self._opaque = {i for i in count if self._model.is_byte(i) or self._model.is_unknown(i)}
-
-    @staticmethod
-    def seed(number: int) -> None:
-        """Let chance begin anew."""
-        sentencepiece.set_random_generator_seed(number)
+        hidden = {i for i in count if self._model.is_control(i) or self._model.is_unused(i)}
+        self._scores = {
+            self._pieces[i]: (i, float(self._model.get_score(i)))
+            for i in count
+            if i not in self._opaque | hidden
+        }
+        self._longest = max(map(len, self._scores))
 
     def text(self, ids: Sequence[int]) -> str | None:
         """Return what `ids` spell; None if bytes are among them."""
@@ -98,12 +104,47 @@ class Splitter:
         """Return how many characters each piece covers."""
         return [len(self._pieces[i]) for i in ids]
 
-    def split(self, text: str, smoothness: float | None) -> list[int]:
-        """Return the best split into pieces or, with `smoothness` (Kudo's alpha), any."""
-        if smoothness is None:
-            return list(self._model.encode(text))
-        made = self._model.encode(text, enable_sampling=True, nbest_size=-1, alpha=smoothness)
-        return list(made)
+    def split(self, text: str) -> list[int]:
+        """Return the best split into pieces."""
+        return list(self._model.encode(text))
+
+    def sample(self, text: str, smoothness: float, rng: np.random.Generator) -> list[int]:
+        """Return a split drawn in proportion to its probability to the power `smoothness`.
+
+        Forward filtering and backward sampling over all splits (Kudo 2018, section 3.2).
+        The library's own sampling cannot be repeated in another process. A text with
+        characters that no piece spells keeps its best split.
+        """
+        mass: list[float] = [0.0]
+        arrivals: list[list[Arrival]] = [[]]
+        for end in range(1, len(text) + 1):
+            arriving = [
+                (start, piece[0], mass[start] + smoothness * piece[1])
+                for start in range(max(0, end - self._longest), end)
+                if (piece := self._scores.get(text[start:end])) and mass[start] > -math.inf
+            ]
+            arrivals.append(arriving)
+            mass.append(_log_sum([weight for *_, weight in arriving]))
+        if mass[-1] == -math.inf:
+            return self.split(text)
+        ids, end = [], len(text)
+        while end > 0:
+            end, piece_id, _ = _drawn(arrivals[end], mass[end], rng.random())
+            ids.append(piece_id)
+        return ids[::-1]
+
+
+def _drawn(arriving: list[Arrival], mass: float, chance: float) -> Arrival:
+    for arrival in arriving:
+        chance -= math.exp(arrival[2] - mass)
+        if chance < 0:
+            return arrival
+    return arriving[-1]
+
+
+def _log_sum(weights: Sequence[float]) -> float:
+    top = max(weights, default=-math.inf)
+    return top + math.log(sum(math.exp(w - top) for w in weights)) if weights else top
 
 
 def _forget_paths(path: Path) -> None:

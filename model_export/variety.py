@@ -28,18 +28,21 @@ class Varied:
     def rows(self, corpus: Encoded, indices: Sequence[int], key: Sequence[int]) -> Encoded:
         """Return the pairs at `indices`, varied."""
         rng = np.random.default_rng(key)
-        self._source.seed(int(rng.integers(2**31)))
         sources, targets, links = [], [], []
         for index, chances in zip(indices, rng.random((len(indices), 4)), strict=True):
-            source, source_moved = self._vary_source(corpus.source[index].tolist(), chances[:3])
-            target, target_moved = self._vary_target(corpus.target[index].tolist(), chances[3])
+            source, source_moved = self._vary_source(
+                corpus.source[index].tolist(), chances[:3], rng
+            )
+            target, target_moved = self._vary_target(corpus.target[index].tolist(), chances[3], rng)
             sources.append(source)
             targets.append(target)
             links.append(_move(corpus.links[index].tolist(), source_moved, target_moved))
         shares = np.ones(len(sources), np.float32)
         return Encoded(Ragged.of(sources), Ragged.of(targets), Ragged.of(links), shares)
 
-    def _vary_source(self, ids: Ids, chances: Sequence[float]) -> tuple[Ids, Moved]:
+    def _vary_source(
+        self, ids: Ids, chances: Sequence[float], rng: np.random.Generator
+    ) -> tuple[Ids, Moved]:
         options = self._options
         split, lower, unfinished = (
             chance < share
@@ -57,17 +60,19 @@ class Varied:
         written = text.lower() if lower and len(text.lower()) == len(text) else text
         if unfinished and len(text) > 1 and written[-1] in FINAL_MARKS:
             written = written[:-1]
-        return self._split_again(self._source, ids, written, split)
+        return self._split_again(self._source, ids, written, rng if split else None)
 
-    def _vary_target(self, ids: Ids, chance: float) -> tuple[Ids, Moved]:
+    def _vary_target(self, ids: Ids, chance: float, rng: np.random.Generator) -> tuple[Ids, Moved]:
         text = self._target.text(ids) if chance < self._options.target_splits else None
-        return self._split_again(self._target, ids, text, True) if text else (ids, _unmoved(ids))
+        return self._split_again(self._target, ids, text, rng) if text else (ids, _unmoved(ids))
 
     def _split_again(
-        self, splitter: Splitter, ids: Ids, text: str, by_chance: bool
+        self, splitter: Splitter, ids: Ids, text: str, rng: np.random.Generator | None
     ) -> tuple[Ids, Moved]:
-        """Split `text`, the ids' own or one that covers it from the start, into pieces."""
-        again = splitter.split(text, self._options.smoothness if by_chance else None)
+        """Split `text`, the ids' own or one that covers it from the start: by chance, or best."""
+        again = (
+            splitter.sample(text, self._options.smoothness, rng) if rng else splitter.split(text)
+        )
         if splitter.text(again) != text:
             return ids, _unmoved(ids)
         return again, _shared(splitter.widths(ids), splitter.widths(again))

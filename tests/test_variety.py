@@ -1,6 +1,9 @@
 """Texts that vary: what they spell, and where their links go."""
 
 import dataclasses
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +70,47 @@ def test_other_splits_spell_the_same_text() -> None:
     assert len({tuple(rows.source[1].tolist()) for rows in found}) > 3
     assert len({tuple(rows.target[1].tolist()) for rows in found}) > 3
     assert len({tuple(rows.source[2].tolist()) for rows in found}) == 1, "bytes stay as they are"
+
+
+def test_splits_come_as_often_as_their_probability_says() -> None:
+    splitter, text = Splitter(BUNDLE / "source.model"), " as to"
+    scores = {part: splitter._scores[part] for part in _parts(text) if part in splitter._scores}
+    every = [split for split in _splits(text) if scores.keys() >= set(split)]
+    weights = np.exp([0.3 * sum(scores[piece][1] for piece in split) for split in every])
+    rng, counts = np.random.default_rng(1), Counter[tuple[int, ...]]()
+    for _ in range(4000):
+        counts[tuple(splitter.sample(text, 0.3, rng))] += 1
+    for split, chance in zip(every, weights / weights.sum(), strict=True):
+        found = counts[tuple(scores[piece][0] for piece in split)] / 4000
+        assert found == pytest.approx(chance, abs=0.04)
+    assert len(counts) > 5
+
+
+def _parts(text: str) -> list[str]:
+    return [text[a:b] for a in range(len(text)) for b in range(a + 1, len(text) + 1)]
+
+
+def _splits(text: str) -> list[list[str]]:
+    if not text:
+        return [[]]
+    return [[text[:n], *rest] for n in range(1, len(text) + 1) for rest in _splits(text[n:])]
+
+
+def test_chance_is_the_same_in_another_process() -> None:
+    """What resumes a run is another process than the one that began it."""
+    code = (
+        "import dataclasses; from tests.test_variety import *;"
+        "print(ids(varied(dataclasses.replace(PLAIN, source_splits=1.0), 3)))"
+    )
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    here = ids(varied(dataclasses.replace(PLAIN, source_splits=1.0), 3))
+    assert there.stdout.strip() == str(here)
+
+
+def test_what_no_piece_spells_keeps_its_best_split() -> None:
+    splitter = Splitter(BUNDLE / "source.model")
+    text = " \U0001f600!"
+    assert splitter.sample(text, 0.3, np.random.default_rng(1)) == splitter.split(text)
 
 
 def test_the_same_key_varies_alike() -> None:
