@@ -196,7 +196,9 @@ class Model:
 class Training:
     """The schedule; counts are optimizer steps, batch sizes padded tokens.
 
-    `watched` are pairs, `source ||| target`, whose attention `explain` shows as it forms.
+    `averaging` is the decay a step of the moving average of the weights, which is what is measured
+    and kept (Polyak and Juditsky 1992); 0: the weights as they are. `watched` are pairs,
+    `source ||| target`, whose attention `explain` shows as it forms.
     """
 
     batch_tokens: int
@@ -215,6 +217,7 @@ class Training:
     patience: int
     checkpoint_minutes: float
     seed: int
+    averaging: float = 0.0
     watched: tuple[str, ...] = ()
 
 

@@ -193,5 +193,5 @@ def _finished(made: Translation) -> list[str]:
         hypothesis.target.text
         for sentence in made.sentences
         for hypothesis in (sentence.best, *sentence.alternatives)
-        if hypothesis.finish_reason == "stop"
+        if hypothesis.finish_reason == "stop" and hypothesis.target.text.strip()
     ]

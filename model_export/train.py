@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from model_export import checkpoint, loss, scores
 from model_export.config import Training
@@ -27,6 +29,7 @@ from model_export.watch import Watch
 from service.tokenizer import Tokenizer
 
 LOG_EVERY = 50
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(slots=True)
@@ -62,6 +65,16 @@ def load_model(run: Run) -> Seq2Seq:
     return model.eval()
 
 
+def averaged(model: Seq2Seq, decay: float) -> AveragedModel:
+    """Return a moving average of the weights, which leans on few steps while there are few."""
+
+    def lean(averages: Tensors, current: Tensors, count: Tensor | int) -> None:
+        made = float(count)
+        torch._foreach_lerp_(averages, current, 1 - min(decay, (1 + made) / (10 + made)))
+
+    return AveragedModel(model, multi_avg_fn=lean)
+
+
 def faster_in_bf16(device: torch.device) -> bool:
     """Tell whether the device multiplies bfloat16 faster than float32, by trying."""
     if device.type == "cuda":
@@ -91,6 +104,7 @@ class Trainer:
             weight_decay=self.options.weight_decay,
             fused=True,
         )
+        self.averaged = averaged(self.model, self.options.averaging)
         self.at = Position()
         self.bf16 = faster_in_bf16(device)
         self.target_tokenizer: Tokenizer
@@ -106,6 +120,7 @@ class Trainer:
         """Go on from the checkpoint of the run."""
         state = checkpoint.load(self.run.checkpoint)
         self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.at = Position(**state["position"])
         torch.set_rng_state(state["random"])
@@ -115,7 +130,8 @@ class Trainer:
 
     def start_from(self, weights: Path) -> None:
         """Begin with the weights of another run; what comes of them must be better to be kept."""
-        self.model.load_state_dict(checkpoint.load(weights)["model"])
+        for model in (self.model, self.averaged.module):
+            model.load_state_dict(checkpoint.load(weights)["model"])
         self.measure()
 
     def save(self) -> None:
@@ -123,6 +139,7 @@ class Trainer:
         position = {name: getattr(self.at, name) for name in Position.__slots__}
         state = {
             "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "position": position,
             "random": torch.get_rng_state(),
@@ -162,6 +179,7 @@ class Trainer:
         self.watch.look(self.model, self.at.step)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
         self.optimizer.step()
+        self.averaged.update_parameters(self.model)
         self.at.step += 1
         self.at.batch += 1
         return {name: part.detach() for name, part in parts.items()}
@@ -196,17 +214,17 @@ class Trainer:
         return loss.sampled_cross_entropy(self.model.decoder, features, targets, smoothing, extra)
 
     def measure(self) -> float:
-        """Return chrF on the dev sample; keep the weights if it is the best so far."""
-        out = translate(self.model, self.dev_sources)
+        """Return chrF of the averaged weights on the dev sample; keep them if they are the best."""
+        model = cast(Seq2Seq, self.averaged.module)
+        out = translate(model, self.dev_sources)
         texts = [self.target_tokenizer.decode(ids).text for ids in out]
         found = scores.score(texts, self.dev_targets, self.run.recipe.bundle.target.code)
         self.run.log(step=self.at.step, chrf=found.chrf, bleu=found.bleu)
         if found.chrf > self.at.best:
             self.at.best, self.at.since_best = found.chrf, 0
-            checkpoint.save(self.run.best, {"model": self.model.state_dict()})
+            checkpoint.save(self.run.best, {"model": model.state_dict()})
         else:
             self.at.since_best += 1
-        self.model.train()
         return found.chrf
 
     def done(self) -> bool:

@@ -7,7 +7,7 @@ import math
 import random
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -207,6 +207,23 @@ def test_a_step_follows_the_schedule(prepared: Run, tmp_path: Path) -> None:
     assert trainer.at == training.Position(step=3, batch=3)
 
 
+def test_what_is_kept_is_the_moving_average(prepared: Run, tmp_path: Path) -> None:
+    trainer = Trainer(fresh(prepared, tmp_path, {"averaging": 0.3}), CPU)
+    batches = trainer.epoch_batches()
+    expected: dict[str, Tensor] = {}
+    for step, decay in enumerate((0.0, 2 / 11, 3 / 12, 0.3, 0.3)):
+        trainer.train_step(next(batches))
+        now = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+        assert step == 0 or not same(now, expected)
+        old = expected or now
+        expected = {name: decay * old[name] + (1 - decay) * now[name] for name in now}
+    trainer.measure()
+    kept = checkpoint.load(trainer.run.best)["model"]
+    assert kept.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(kept[name], value)
+
+
 def test_training_stops_when_the_dev_score_does_not_rise(prepared: Run, tmp_path: Path) -> None:
     still = {"learning_rate": 0.0, "dev_every": 2, "patience": 1, "steps": 500}
     training.train(run := fresh(prepared, tmp_path, still), CPU, resume=False)
@@ -242,7 +259,7 @@ def test_the_best_weights_are_kept(
     kept = []
     for value in (1.0, 2.0, 3.0, 4.0):
         with torch.no_grad():
-            trainer.model.decoder.bias.fill_(value)
+            cast(Seq2Seq, trainer.averaged.module).decoder.bias.fill_(value)
         trainer.measure()
         kept.append(load_model(trainer.run).decoder.bias[0].item())
     assert kept == [1.0, 1.0, 3.0, 3.0]
