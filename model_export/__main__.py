@@ -219,7 +219,13 @@ def evaluate(
     other = reverse_of(run, bundles)
     if other.is_dir():
         metrics += evaluating.evaluate_both_ways(run, rule, open_bundle(other), report)
-    facts = {"link_rule": dataclasses.asdict(rule), "metrics": metrics}
+    bounds = evaluating.warn_from(run, rule)
+    typer.echo(f"warns from {bounds}")
+    facts = {
+        "link_rule": dataclasses.asdict(rule),
+        "warn_from": dataclasses.asdict(bounds),
+        "metrics": metrics,
+    }
     sealing.record(run, "evaluate", facts, PRECISIONS)
     signature = next(m for m in metrics if "bleu" in m)
     typer.echo(f"{signature['bleu_signature']}\n{signature['chrf_signature']}")
@@ -291,14 +297,16 @@ def measure_damage(
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="Pairs; half of the first set tunes")
     ] = None,
-    pairs: Annotated[int, typer.Option(help="Most pairs of a set")] = 400,
-    seed: int = 1,
+    pairs: Annotated[int, typer.Option(help="Most pairs of a set")] = alarms.PAIRS,
+    seed: int = alarms.SEED,
 ) -> None:
     """Damage pairs on purpose, and measure how often the service's warnings find it."""
-    first, *others = sets or alarms.SETS
-    tuning, rest = alarms.halves(list(corpus.read_pairs(data, [first])))
-    measured = {first: rest, **{name: list(corpus.read_pairs(data, [name])) for name in others}}
     translator = Translator(open_bundle(bundle), evaluating.CAPACITY)
+    names = sets or alarms.sets_of(translator.manifest)
+    read = {name: alarms.read_set(data, name, translator.manifest) for name in names}
+    first, *others = names
+    tuning, rest = alarms.halves(read[first])
+    measured = {first: rest, **{name: read[name] for name in others}}
     best = alarms.thresholds(translator, alarms.sample(tuning, pairs, seed))
     typer.echo(
         f"thresholds by the first half of {first}: "

@@ -9,19 +9,29 @@ import asyncio
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
 from model_export import corpus
 from model_export.damage import KINDS, Damaged
+from service.bundle import Manifest
 from service.diagnostics import Evidence
 from service.options import Options, Pair
 from service.translation import Alignment
 from service.translator import Translator
 
-SETS = ("dev/tatoeba.en-fr.tsv.gz", "alignment/alibi_stories.en-fr.tsv.gz")
-"""Half of the first tunes thresholds; the other half is measured, and all the others."""
+SETS = (
+    "dev/tatoeba.en-fr.tsv.gz",
+    "alignment/alibi_stories.en-fr.tsv.gz",
+    "dev/tatoeba.en-zh.tsv.gz",
+    "alignment/nist02_150.en-zh.tsv.gz",
+)
+"""Half of the first that fits tunes; its other half is measured, and so are all the others."""
+
+PAIRS, SEED = 400, 1
+"""How many pairs of a set, and which ones."""
 
 FALSE_ALARMS = 0.05
 """Share of clean pairs that a threshold may warn about."""
@@ -50,6 +60,24 @@ class Row:
     warned: float
     precision: float | None = None
     located: float | None = None
+
+
+def sets_of(manifest: Manifest) -> list[str]:
+    """Return the sets in a bundle's languages, in either direction."""
+    pair = {manifest.source.code, manifest.target.code}
+    return [name for name in SETS if set(_languages(name)) == pair]
+
+
+def read_set(data: Path, name: str, manifest: Manifest) -> list[corpus.Pair]:
+    """Read a set, turned round if it is of the other direction."""
+    pairs = corpus.read_pairs(data, [name])
+    if _languages(name) != [manifest.target.code, manifest.source.code]:
+        return list(pairs)
+    return [corpus.Pair(pair.target, pair.source, pair.corpus) for pair in pairs]
+
+
+def _languages(name: str) -> list[str]:
+    return name.removesuffix(".tsv.gz").rpartition(".")[2].split("-")
 
 
 def halves(pairs: Sequence[corpus.Pair]) -> tuple[Sequence[corpus.Pair], Sequence[corpus.Pair]]:

@@ -16,6 +16,7 @@ from model_export.run import Run
 from model_export.subwords import BOS, EOS, PAD
 from service.bundle import (
     FORMAT,
+    Bounds,
     Bundle,
     Language,
     Limits,
@@ -28,6 +29,7 @@ from service.bundle import (
 from service.keeping import STAND_INS
 
 GRAPHS = "graphs.json"
+UNTUNED = Bounds(0.0, 0.0)
 LIMITS = Limits(source_tokens=400, target_tokens=800, source_multiple=export.SOURCE_MULTIPLE)
 
 
@@ -62,7 +64,9 @@ def write_model(run: Run, precision: str, described: Mapping[str, Any]) -> None:
     shutil.copyfile(run.target_model, place / "target.model")
 
 
-def open_draft(run: Run, precision: str, link_rule: LinkRule | None = None) -> Bundle:
+def open_draft(
+    run: Run, precision: str, link_rule: LinkRule | None = None, bounds: Bounds = UNTUNED
+) -> Bundle:
     """Return an exported folder as a bundle that was not sealed yet.
 
     Without a link rule it links every word to its best source, by the first attention.
@@ -85,6 +89,7 @@ def open_draft(run: Run, precision: str, link_rule: LinkRule | None = None) -> B
         sizes=asdict(run.recipe.model),
         model=model,
         link_rule=link_rule or _untuned(model),
+        warn_from=bounds,
         stand_ins=STAND_INS if run.recipe.keeping.stand_ins else "",
         data=(),
         metrics=(),

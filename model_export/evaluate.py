@@ -10,12 +10,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from model_export import corpus, draft, gold, scores
+from model_export import alarms, corpus, draft, gold, scores
 from model_export.gold import AlignmentScore, Gold
 from model_export.run import Run
 from model_export.wait import wait
 from service import alignment
-from service.bundle import Bundle, LinkRule
+from service.bundle import Bounds, Bundle, LinkRule
 from service.directions import align_both_ways
 from service.engine import Capacity
 from service.options import Options, Pair
@@ -152,6 +152,20 @@ def _gold(run: Run) -> tuple[list[Gold], dict[str, list[Gold]]]:
     count = options.tuning_lines or len(whole)
     tuning, rest = whole[:count], whole[count:]
     return tuning, {**sets, options.tuning: rest or tuning}
+
+
+def warn_from(run: Run, rule: LinkRule) -> Bounds:
+    """Return the evidence that one clean pair in twenty reaches, by half of the dev set.
+
+    Where no attention could tell, 0.
+    """
+    translator = Translator(draft.open_draft(run, "int8", rule), CAPACITY)
+    if not translator.manifest.model.attention:
+        return draft.UNTUNED
+    tuning, _ = alarms.halves(run.dev_pairs())
+    found = alarms.thresholds(translator, alarms.sample(tuning, alarms.PAIRS, alarms.SEED))
+    translator.close(0.0)
+    return Bounds(round(found.omission, 3), round(found.hallucination, 3))
 
 
 def evaluate_both_ways(run: Run, rule: LinkRule, reverse: Bundle, report: Report) -> list[Metric]:

@@ -18,7 +18,7 @@ from typing import Any
 from model_export import corpus, draft
 from model_export.card import model_card
 from model_export.run import Run
-from service.bundle import LinkRule, Manifest, describe_file, open_bundle, write_manifest
+from service.bundle import Bounds, LinkRule, Manifest, describe_file, open_bundle, write_manifest
 
 PRECISION = "int8"
 LIBRARIES = ("torch", "onnx", "onnxruntime", "sentencepiece", "sacrebleu", "numpy")
@@ -58,7 +58,8 @@ def seal(run: Run, parameters: int, out: Path) -> Manifest:
         raise SealError(f"verification failed for {', '.join(broken)}")
     evaluation = read_record(run, "evaluate")
     rule = LinkRule(**evaluation["link_rule"])
-    drafted = draft.open_draft(run, PRECISION, rule)
+    bounds = Bounds(**evaluation["warn_from"])
+    drafted = draft.open_draft(run, PRECISION, rule, bounds)
     manifest = replace(
         drafted.manifest,
         parameters=parameters,

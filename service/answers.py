@@ -205,6 +205,13 @@ class LinkRuleAnswer(BaseModel):
     threshold: float
 
 
+class BoundsAnswer(BaseModel):
+    """The evidence from which on diagnostics warn; 0 where there is nothing to read it off."""
+
+    omission: float
+    hallucination: float
+
+
 class LimitsAnswer(BaseModel):
     """The longest sentence that the model takes, and writes, in tokens without `</s>`."""
 
@@ -227,6 +234,7 @@ class ModelAnswer(BaseModel):
     heads: dict[str, int] = Field(description="How many heads each kind has.")
     alignment_from: str = Field(description="The attention that word links are drawn from.")
     link_rule: LinkRuleAnswer
+    warn_from: BoundsAnswer
     limits: LimitsAnswer
     metrics: list[dict[str, object]]
 

@@ -96,6 +96,14 @@ class LinkRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Evidence from which on diagnostics warn; see `service.diagnostics`."""
+
+    omission: float
+    hallucination: float
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the model was made for, in tokens without `</s>`; `source_multiple` pads the axis."""
 
@@ -158,6 +166,7 @@ class Manifest:
     sizes: Mapping[str, Any]
     model: Model
     link_rule: LinkRule
+    warn_from: Bounds
     stand_ins: str
     data: tuple[Mapping[str, Any], ...] = field(repr=False)
     metrics: tuple[Mapping[str, Any], ...] = field(repr=False)
@@ -180,6 +189,7 @@ class Manifest:
             "heads": {attention.kind: attention.heads for attention in self.model.attention},
             "alignment_from": self.link_rule.attention,
             "link_rule": asdict(self.link_rule),
+            "warn_from": asdict(self.warn_from),
             "limits": asdict(self.model.limits),
             "metrics": [dict(metric) for metric in self.metrics],
         }

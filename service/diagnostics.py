@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.alignment import Floats, Link
+from service.bundle import Bounds
 
 Weights = NDArray[np.float64]
 Code = Literal["possible_omission", "possible_hallucination"]
@@ -37,18 +38,17 @@ FOCUS = 0.5
 APART = 2
 """Stretches that focus on one source word are separate if so many words lie between them."""
 
-# Chosen on 400 pairs of the first half of Tatoeba's dev set, en-fr: parts and tolerances for the
-# most damage found, thresholds so that each warns of one clean pair in twenty; the latter are what
-# `python -m model_export damage` prints first. docs/api.md says how well they do on other pairs.
+# Parts and tolerances were chosen on 400 pairs of the first half of Tatoeba's dev set, en-fr, for
+# the most damage found. From what evidence on there is a warning is a bundle's own to say: so much
+# that each kind warns of one clean pair in twenty. docs/api.md tells how well that does.
 UNLINKED, SPREAD = 0.7, 0.3
 """A target word's doubt is the sum, 1 at most, of these parts and the greatest weight that an
 attention puts on `</s>`: that it has no link, and its entropy in nats, 1 at most. A source word's
 is what the strongest weight that it receives leaves of 1. Linked words are never beyond tolerance.
 """
 
-OMISSION_TOLERANCE, OMISSION = 0.5, 0.3
-HALLUCINATION_TOLERANCE, HALLUCINATION = 0.4, 0.57
-"""Doubt that is usual of a word, and evidence from which on there is a warning."""
+OMISSION_TOLERANCE, HALLUCINATION_TOLERANCE = 0.5, 0.4
+"""Doubt that is usual of a word."""
 
 LONG_WORD, WIDE = 4, 3
 """A stretch must hold a word of so many letters, since shorter ones are mostly of the grammar; and
@@ -60,13 +60,17 @@ NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A pair as words, its attentions (M + 1, N + 1) by kind, and the links drawn from `kind`."""
+    """A pair as words, its attentions (M + 1, N + 1) by kind, and the links drawn from `kind`.
+
+    There are warnings from the evidence in `bounds` on.
+    """
 
     source: Sequence[str]
     target: Sequence[str]
     attention: Mapping[str, Floats]
     kind: str
     links: Sequence[Link]
+    bounds: Bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +155,10 @@ def diagnose(seen: Seen) -> Diagnostics:
     unseen = np.array([0.0 if one.linked else 1 - one.strongest for one in coverage])
     unsure = SPREAD * np.minimum(1.0, entropy[seen.kind]) + after_end
     doubts = np.where(unlinked, UNLINKED + unsure, np.minimum(unsure, HALLUCINATION_TOLERANCE))
-    missing = _stretches(seen.source, unseen, OMISSION_TOLERANCE, OMISSION)
-    made_up = _stretches(
-        seen.target, np.minimum(1.0, doubts), HALLUCINATION_TOLERANCE, HALLUCINATION
-    )
+    bounds = seen.bounds
+    missing = _stretches(seen.source, unseen, OMISSION_TOLERANCE, bounds.omission)
+    doubts = np.minimum(1.0, doubts)
+    made_up = _stretches(seen.target, doubts, HALLUCINATION_TOLERANCE, bounds.hallucination)
     return Diagnostics(
         seen.kind,
         {kind: Entropy(_floats(one), _mean(one)) for kind, one in entropy.items()},
@@ -165,8 +169,8 @@ def diagnose(seen: Seen) -> Diagnostics:
         _repeated(seen.source, weights),
         Evidence(_most(missing), _most(made_up)),
         (
-            *_cautions("possible_omission", seen.source, missing, OMISSION),
-            *_cautions("possible_hallucination", seen.target, made_up, HALLUCINATION),
+            *_cautions("possible_omission", seen.source, missing, bounds.omission),
+            *_cautions("possible_hallucination", seen.target, made_up, bounds.hallucination),
         ),
     )
 

@@ -23,7 +23,7 @@ ALIGN_QUERY: Example = {
     "target": "fr",
 }
 
-_MODEL: Example = {"name": "en-fr", "version": "2026.11.21+ba5b82fd"}
+_MODEL: Example = {"name": "en-fr", "version": "2026.11.21+18094a07"}
 
 _SOURCE: Example = {
     "text": "Thank you.",
@@ -45,17 +45,22 @@ _TARGET: Example = {
     "text": "Merci.",
     "span": [0, 6],
     "tokens": [
-        {"text": "Merci", "span": [0, 5], "score": -0.0615},
-        {"text": ".", "span": [5, 6], "score": -0.2056},
-        {"text": "", "span": [6, 6], "special": "</s>", "score": -0.1043},
+        {"text": "Merci", "span": [0, 5], "score": -0.0731},
+        {"text": ".", "span": [5, 6], "score": -0.142},
+        {"text": "", "span": [6, 6], "special": "</s>", "score": -0.1121},
     ],
     "words": [{"text": "Merci", "span": [0, 5]}, {"text": ".", "span": [5, 6]}],
 }
 
-_MATRIX = [[0.9974, 0.0025, 0.0001, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+_CROSS = [
+    [0.9748, 0.0211, 0.001, 0.003],
+    [0.0099, 0.0264, 0.9625, 0.0012],
+    [0.0095, 0.0048, 0.0085, 0.9772],
+]
+_ALIGNMENT = [[0.9956, 0.0043, 0.0001, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 
 _LINKS: list[Example] = [
-    {"source": 0, "target": 0, "score": 0.9974},
+    {"source": 0, "target": 0, "score": 0.9956},
     {"source": 2, "target": 1, "score": 1.0},
 ]
 
@@ -64,14 +69,14 @@ TRANSLATED: Example = {
     "translations": [
         {
             "text": "Merci.",
-            "score": -0.1238,
+            "score": -0.1091,
             "sentences": [
                 {
                     "source": _SOURCE,
                     "target": _TARGET,
-                    "attention": _MATRIX,
+                    "attention": _CROSS,
                     "alignment": _LINKS,
-                    "score": -0.1238,
+                    "score": -0.1091,
                     "finish_reason": "stop",
                     "alternatives": [],
                 }
@@ -86,10 +91,10 @@ ALIGNED: Example = {
         {
             "source": _SOURCE,
             "target": _TARGET,
-            "attention": _MATRIX,
+            "attention": _ALIGNMENT,
             "alignment": _LINKS,
             "pharaoh": "0-0 2-1",
-            "score": -0.1238,
+            "score": -0.1091,
         }
     ],
 }
@@ -97,21 +102,21 @@ ALIGNED: Example = {
 DIAGNOSTICS: Example = {
     "attention": "alignment",
     "entropy": {
-        "cross": {"words": [0.0174, 0.8791, 0.3269], "mean": 0.4078},
-        "alignment": {"words": [0.0, 0.2088, 0.0822], "mean": 0.097},
+        "cross": {"words": [0.018, 1.0686, 0.3074], "mean": 0.4647},
+        "alignment": {"words": [0.0, 0.398, 0.0642], "mean": 0.1541},
     },
-    "end_mass": {"cross": [0.0007, 0.0115, 0.0005], "alignment": [0.0, 0.0002, 0.0]},
+    "end_mass": {"cross": [0.0013, 0.0211, 0.0006], "alignment": [0.0, 0.0007, 0.0]},
     "coverage": [
-        {"received": 1.0283, "strongest": 1.0, "linked": True},
-        {"received": 0.9588, "strongest": 0.9588, "linked": True},
-        {"received": 0.0202, "strongest": 0.016, "linked": False},
-        {"received": 0.0078, "strongest": 0.0078, "linked": False},
-        {"received": 0.9847, "strongest": 0.984, "linked": True},
+        {"received": 1.0846, "strongest": 1.0, "linked": True},
+        {"received": 0.8972, "strongest": 0.8972, "linked": True},
+        {"received": 0.018, "strongest": 0.0117, "linked": False},
+        {"received": 0.0096, "strongest": 0.0096, "linked": False},
+        {"received": 0.9898, "strongest": 0.9882, "linked": True},
     ],
     "unattended": [2, 3],
     "unsourced": [],
     "repeated_focus": [],
-    "evidence": {"omission": 0.7136, "hallucination": 0.0},
+    "evidence": {"omission": 0.7148, "hallucination": 0.0},
     "warnings": [
         {
             "code": "possible_omission",
@@ -135,9 +140,10 @@ MODELS: list[Example] = [
         "attention": ["cross", "alignment"],
         "heads": {"cross": 1, "alignment": 1},
         "alignment_from": "alignment",
-        "link_rule": {"attention": "alignment", "rule": "mutual-best", "threshold": 0.4},
+        "link_rule": {"attention": "alignment", "rule": "mutual-best", "threshold": 0.46},
+        "warn_from": {"omission": 0.315, "hallucination": 0.57},
         "limits": {"source_tokens": 400, "target_tokens": 800, "source_multiple": 4},
-        "metrics": [{"set": "tatoeba.en-fr", "precision": "int8", "bleu": 38.08, "chrf": 58.46}],
+        "metrics": [{"set": "tatoeba.en-fr", "precision": "int8", "bleu": 39.3, "chrf": 59.72}],
     }
 ]
 

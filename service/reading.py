@@ -45,7 +45,7 @@ class Reader:
     """Reads what the attentions of a bundle's model say."""
 
     def __init__(self, manifest: Manifest) -> None:
-        self._rule = manifest.link_rule
+        self._rule, self._bounds = manifest.link_rule, manifest.warn_from
         self._kinds = [attention.kind for attention in manifest.model.attention]
 
     def asked(self, options: Options, usual: AttentionKind) -> AttentionKind:
@@ -107,7 +107,7 @@ class Reader:
         self, pair: UnitPair, folded: Mapping[str, Floats], links: tuple[Link, ...]
     ) -> Diagnostics:
         source, target = pair.source.spelled(), pair.target.spelled()
-        return diagnose(Seen(source, target, folded, self._rule.attention, links))
+        return diagnose(Seen(source, target, folded, self._rule.attention, links, self._bounds))
 
 
 class _Words:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from matplotlib.figure import Figure
 
 from model_export import __main__ as commands
@@ -21,6 +22,9 @@ from tests import toy
 
 SHIPPED = Path(__file__).parents[1] / "service" / "bundles" / "en-fr"
 CAPACITY = Capacity(workers=2, slots=16, batch_tokens=512, queue=1000)
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import numpy as np
 
 from service import examples
 from service.alignment import Link
-from service.bundle import Manifest
+from service.bundle import Bounds, Manifest
 from service.catalog import Language
 from service.diagnostics import Seen, diagnose
 from service.errors import NoReverseModel, QueueFull, StepFailed, UnknownPair
@@ -33,7 +33,8 @@ from service.units import UnitPair
 
 MATRIX: Matrix = np.array([[0.93123456, 0.06876544], [0.0, 1.0]], np.float32)
 LINKS = (Link(0, 0, 0.97123),)
-TOLD = diagnose(Seen(("Thanks",), ("Merci",), {"cross": MATRIX}, "cross", LINKS))
+BOUNDS = Bounds(omission=0.3, hallucination=0.57)
+TOLD = diagnose(Seen(("Thanks",), ("Merci",), {"cross": MATRIX}, "cross", LINKS, BOUNDS))
 
 
 def side(text: str, score: float | None) -> Side:

@@ -1,8 +1,11 @@
 """How warnings are counted: on answers made by hand, and on the toy model."""
 
 import dataclasses
+import gzip
 import random
 from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,13 +16,14 @@ from model_export.alarms import Row, halves, measure, sample, table, thresholds
 from model_export.corpus import Pair
 from model_export.damage import Damaged
 from service.alignment import Link
+from service.bundle import Manifest
 from service.diagnostics import Caution, Evidence, Seen, diagnose
 from service.translation import Alignment
 from service.translator import Translator
 from tests import toy
-from tests.stand_ins import LINKS, MATRIX, side
+from tests.stand_ins import BOUNDS, LINKS, MATRIX, side
 
-PLAIN = diagnose(Seen(("a",), ("b",), {"cross": MATRIX}, "cross", LINKS))
+PLAIN = diagnose(Seen(("a",), ("b",), {"cross": MATRIX}, "cross", LINKS, BOUNDS))
 
 
 def made(
@@ -52,6 +56,21 @@ def test_a_hit_is_located_by_the_words_that_it_names() -> None:
     found = [made([], [8]), made([7], [1])]
     assert alarms._located("possible_hallucination", put, found, clean) == 50.0
     assert alarms._located("possible_hallucination", put, [made(), made()], clean) == 0.0
+
+
+def test_sets_are_those_of_the_languages_and_turn_with_them(tmp_path: Path) -> None:
+    def between(source: str, target: str) -> Manifest:
+        sides = {"source": SimpleNamespace(code=source), "target": SimpleNamespace(code=target)}
+        return cast(Manifest, SimpleNamespace(**sides))
+
+    ahead, back = between("en", "zh"), between("zh", "en")
+    names = ["dev/tatoeba.en-zh.tsv.gz", "alignment/nist02_150.en-zh.tsv.gz"]
+    assert alarms.sets_of(ahead) == alarms.sets_of(back) == names
+    assert alarms.sets_of(between("fr", "zh")) == []
+    with gzip.open(tmp_path / "a.en-zh.tsv.gz", "wt", encoding="utf-8") as out:
+        out.write("Thanks\t谢谢\n")
+    assert alarms.read_set(tmp_path, "a.en-zh.tsv.gz", ahead) == [Pair("Thanks", "谢谢", "")]
+    assert alarms.read_set(tmp_path, "a.en-zh.tsv.gz", back) == [Pair("谢谢", "Thanks", "")]
 
 
 def test_a_threshold_leaves_one_clean_pair_in_twenty(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -67,7 +67,6 @@ def test_a_masked_softmax_is_the_softmax_of_what_is_kept() -> None:
             assert rows[sentence, ..., :length].allclose(alone, atol=1e-7)
 
 
-@settings(deadline=None)
 @given(st.floats(-1e4, 1e4, width=32), st.floats(-1e4, 1e4, width=32))
 def test_padding_weighs_nothing_whatever_its_score(real: float, padding: float) -> None:
     scores = torch.tensor([[[real, real, padding]]])

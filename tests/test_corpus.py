@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -36,7 +36,6 @@ def epoch(data: Encoded, budget: int, seed: int, longest: int = 100) -> list[NDA
     return corpus.batches(data, budget, longest, np.random.default_rng(seed))
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=5), max_size=8))
 def test_rows_come_back_from_a_flat_array(rows: list[list[int]]) -> None:
     ragged = Ragged.of(rows)
@@ -100,7 +99,6 @@ def test_texts_become_ids_without_special_tokens() -> None:
 LENGTHS = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1, max_size=60)
 
 
-@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 200), st.integers(0, 3))
 def test_an_epoch_holds_every_usable_pair_once(
     lengths: list[tuple[int, int]], budget: int, seed: int
@@ -179,7 +177,6 @@ def test_links_stand_where_their_token_is_read() -> None:
     assert not sums[:, 0].any(), "<s> translates nothing"
 
 
-@settings(deadline=None)
 @given(LENGTHS, st.integers(0, 1000))
 def test_every_row_of_links_sums_to_one_or_zero(lengths: list[tuple[int, int]], seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -9,14 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.alignment import Floats, Link
-from service.diagnostics import HALLUCINATION, OMISSION, Diagnostics, Seen, diagnose
+from service.diagnostics import Diagnostics, Seen, diagnose
 from service.options import Options, Pair
 from service.translation import Progress, SentenceDone, Translation
 from service.translator import Translator
+from tests.stand_ins import BOUNDS
 
-ONCE = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ONCE = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 SOURCE = ["The", "old", "house", "stands", "near", "the", "river", "."]
 TARGET = ["La", "vieille", "maison", "se", "trouve", "près", "de", "la", "rivière", "."]
@@ -37,7 +36,7 @@ def told(
 ) -> Diagnostics:
     links = [Link(s, t, 1.0) for s, t in linked]
     matrix = attention(len(target), len(source), linked)
-    return diagnose(Seen(source, target, {"alignment": matrix}, "alignment", links))
+    return diagnose(Seen(source, target, {"alignment": matrix}, "alignment", links, BOUNDS))
 
 
 def test_a_faithful_pair_raises_no_warning() -> None:
@@ -46,8 +45,8 @@ def test_a_faithful_pair_raises_no_warning() -> None:
     assert found.unattended == ()
     assert found.unsourced == (3, 6)  # "se", "de": no link, and they look everywhere
     assert found.repeated_focus == ()
-    assert 0 <= found.evidence.omission < OMISSION
-    assert 0 <= found.evidence.hallucination < HALLUCINATION
+    assert 0 <= found.evidence.omission < BOUNDS.omission
+    assert 0 <= found.evidence.hallucination < BOUNDS.hallucination
 
 
 def test_entropy_is_in_nats_and_coverage_a_sum() -> None:
@@ -68,7 +67,7 @@ def test_words_that_nothing_translates_are_a_possible_omission() -> None:
     named = '"stands", "near", "the", "river"'
     assert warning.message == f"Nothing in the target seems to translate {named}."
     assert found.unattended == (3, 4, 5, 6)
-    assert found.evidence.omission >= OMISSION
+    assert found.evidence.omission >= BOUNDS.omission
 
 
 def test_words_without_source_are_a_possible_hallucination() -> None:
@@ -86,8 +85,12 @@ def test_what_is_written_after_the_end_is_doubted_more() -> None:
     ended = aligned.copy()
     ended[1] = (0.2, 0.8)
     words = ["mountains"], ["montagnes", "sacrées"]
-    calm = diagnose(Seen(*words, {"cross": aligned, "alignment": aligned}, "alignment", links))
-    found = diagnose(Seen(*words, {"cross": ended, "alignment": aligned}, "alignment", links))
+    calm = diagnose(
+        Seen(*words, {"cross": aligned, "alignment": aligned}, "alignment", links, BOUNDS)
+    )
+    found = diagnose(
+        Seen(*words, {"cross": ended, "alignment": aligned}, "alignment", links, BOUNDS)
+    )
     assert calm.evidence.hallucination < found.evidence.hallucination
     assert (calm.unsourced, found.unsourced) == ((), (1,))
     assert found.end_mass["cross"] == pytest.approx((0.0, 0.8))
@@ -147,7 +150,7 @@ def test_any_matrix_can_be_read(sources: int, targets: int, seed: int) -> None:
     }
     links = [Link(0, 0, 0.5)] if sources and targets else []
     words = [f"quelque{n}" for n in range(7)]
-    found = diagnose(Seen(words[:sources], words[:targets], matrices, "alignment", links))
+    found = diagnose(Seen(words[:sources], words[:targets], matrices, "alignment", links, BOUNDS))
     assert len(found.coverage) == sources
     assert {len(one.words) for one in found.entropy.values()} == {targets}
     assert all(0 <= word < sources for word in found.unattended)
@@ -157,8 +160,10 @@ def test_any_matrix_can_be_read(sources: int, targets: int, seed: int) -> None:
         assert warning.words == tuple(sorted(set(warning.words)))
         assert all(0 <= word < limit for word in warning.words)
     codes = {warning.code for warning in found.warnings}
-    assert ("possible_omission" in codes) == (found.evidence.omission >= OMISSION)
-    assert ("possible_hallucination" in codes) == (found.evidence.hallucination >= HALLUCINATION)
+    assert ("possible_omission" in codes) == (found.evidence.omission >= BOUNDS.omission)
+    assert ("possible_hallucination" in codes) == (
+        found.evidence.hallucination >= BOUNDS.hallucination
+    )
 
 
 def translate(translator: Translator, text: str, options: Options) -> Translation:

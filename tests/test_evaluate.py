@@ -210,6 +210,7 @@ def test_gold_words_are_force_decoded(translator: Translator) -> None:
 def test_the_toy_bundle_was_measured_in_both_precisions(toy_run: Run) -> None:
     measured = json.loads(toy_run.path("evaluate.json").read_text(encoding="utf-8"))
     assert measured["link_rule"]["attention"] == "alignment"
+    assert 0 <= min(measured["warn_from"].values()) <= max(measured["warn_from"].values()) < 9
     metrics = measured["metrics"]
     translated = [(m["precision"], m["beam_size"]) for m in metrics if "bleu" in m]
     assert translated == [("int8", 1), ("int8", 4), ("fp32", 1)]

@@ -12,6 +12,7 @@ from service.reading import Reader
 from service.segmentation import Span
 from service.tokenizer import Encoded
 from service.units import Unit, UnitPair
+from tests.stand_ins import BOUNDS
 
 CROSS = Attention("cross", "cross", 2, 0)
 HEAD = Attention("alignment", "alignment", 1, 1)
@@ -40,7 +41,7 @@ RULE = LinkRule("alignment", "mutual-best", 0.3)
 
 def reader(*kinds: Attention, rule: LinkRule = RULE) -> Reader:
     model = SimpleNamespace(attention=kinds)
-    return Reader(cast(Manifest, SimpleNamespace(model=model, link_rule=rule)))
+    return Reader(cast(Manifest, SimpleNamespace(model=model, link_rule=rule, warn_from=BOUNDS)))
 
 
 def test_several_heads_are_shown_as_their_mean() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def test_the_manifest_says_what_was_found(run: Run, out: Path) -> None:
     verified = json.loads(run.path("verify.json").read_text(encoding="utf-8"))
     assert [dict(metric) for metric in manifest.metrics] == evaluated["metrics"]
     assert manifest.link_rule.threshold == evaluated["link_rule"]["threshold"]
+    assert asdict(manifest.warn_from) == evaluated["warn_from"]
     assert dict(manifest.verification) == {name: verified[name] for name in ("int8", "fp32")}
     assert manifest.parameters == PARAMETERS
     assert manifest.model.precision == "int8"

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import sentencex
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.segmentation import Segmented, Span, join_gap, segment
@@ -30,7 +30,6 @@ def rejoined(parts: Segmented) -> str:
     return "".join(itertools.chain(*itertools.zip_longest(parts.gaps, texts, fillvalue="")))
 
 
-@settings(deadline=None)
 @given(text=TEXTS, language=LANGUAGES, split=st.booleans())
 def test_sentences_and_gaps_are_the_text(text: str, language: str, split: bool) -> None:
     parts = segment(text, language, split)

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.alignment import Link
@@ -100,14 +100,12 @@ def test_final_and_asks_forward_first() -> None:
     assert grow_diag_final_and({(0, 2), (1, 0)}, {(0, 1)}) == {(0, 2), (1, 0)}
 
 
-@settings(deadline=None)
 @given(LINKS, LINKS)
 def test_it_is_what_the_definition_says(forward: Links, backward: Links) -> None:
     assert grow_diag(forward, backward) == defined(forward, backward, final=False)
     assert grow_diag_final_and(forward, backward) == defined(forward, backward, final=True)
 
 
-@settings(deadline=None)
 @given(LINKS, LINKS)
 def test_every_method_lies_within_the_next(forward: Links, backward: Links) -> None:
     names: list[Method] = ["intersection", "grow-diag", "grow-diag-final-and", "union"]

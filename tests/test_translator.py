@@ -33,9 +33,7 @@ from tests import toy
 
 Kind = Literal["cross", "alignment"]
 Unit = Literal["token", "word"]
-ONCE = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ONCE = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 

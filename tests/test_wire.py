@@ -27,6 +27,7 @@ from service.translation import (
     Translation,
     Word,
 )
+from tests.stand_ins import BOUNDS
 
 MANIFEST = cast(Manifest, SimpleNamespace(name="en-fr", version="1.2.3"))
 SOURCE = Side(
@@ -107,7 +108,7 @@ def test_heads_are_written_where_they_were_asked_for() -> None:
 
 def told(source: str, target: str, links: tuple[Link, ...]) -> Diagnostics:
     matrix: Matrix = np.array([[0.02, 0.98], [0.0, 1.0]], np.float32)
-    return diagnose(Seen((source,), (target,), {"cross": matrix}, "cross", links))
+    return diagnose(Seen((source,), (target,), {"cross": matrix}, "cross", links, BOUNDS))
 
 
 def test_diagnostics_name_words_and_spans_of_the_right_side() -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import BundleError
@@ -27,7 +27,6 @@ def cut(text: str, rule: str) -> list[str]:
 
 
 @pytest.mark.parametrize("rule", known_rules())
-@settings(deadline=None)
 @given(text=TEXTS)
 def test_words_are_the_text_without_its_whitespace(rule: str, text: str) -> None:
     spans = words(text, rule)
@@ -36,7 +35,6 @@ def test_words_are_the_text_without_its_whitespace(rule: str, text: str) -> None
     assert all(a.end <= b.start for a, b in itertools.pairwise(spans))
 
 
-@settings(deadline=None)
 @given(text=TEXTS)
 def test_tailorings_only_add_or_remove_breaks_where_they_say(text: str) -> None:
     plain = {span.end for span in words(text, "uax29")}
