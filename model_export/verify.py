@@ -35,6 +35,7 @@ from model_export.wait import wait
 from service.admission import Job
 from service.bundle import Bundle, Model
 from service.engine import Engine
+from service.forced_graph import forced_graph
 from service.hypotheses import Path, Source
 from service.runner import Runner
 from service.search import Forced, Greedy
@@ -141,7 +142,7 @@ def verify(run: Run, model: Seq2Seq, precision: str) -> Agreement:
     for one, path, many in zip(expected, alone, crowd, strict=True):
         compare(found, one, path)
         found.crowd = max(found.crowd, distance(path, many))
-    if about.forced():
+    if forced_graph(about):
         verify_forced(found, bundle, sources, expected)
     return found
 

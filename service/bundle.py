@@ -34,10 +34,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """An ONNX file and what goes in and out of it.
-
-    `role` is `encoder`, `decoder`, `candidates`, or `forced`, which a bundle may lack.
-    """
+    """An ONNX file and what goes in and out of it; `docs/bundle.md` tells the roles."""
 
     role: str
     file: str
@@ -138,28 +135,12 @@ class Model:
         """Names of the state tensors that have an entry more after every step."""
         return frozenset(state.input for state in self.state if "past" in state.axes)
 
-    def find(self, role: str) -> Graph | None:
-        """Return the graph of a role, if there is one."""
-        return next((graph for graph in self.graphs if graph.role == role), None)
-
     def graph(self, role: str) -> Graph:
         """Return the graph of a role; raises `DamagedBundle` if there is none."""
-        graph = self.find(role)
-        if graph is None:
-            raise DamagedBundle(f"the manifest names no {role} graph")
-        return graph
-
-    def forced(self) -> Graph | None:
-        """Return the graph that reads a given target at once, if there is one.
-
-        Raises `DamagedBundle` where it is not about the tensors that the other graphs are about.
-        """
-        graph = self.find("forced")
-        if graph is not None:
-            fault = _fault(self, graph)
-            if fault:
-                raise DamagedBundle(f"the forced graph {fault}")
-        return graph
+        for graph in self.graphs:
+            if graph.role == role:
+                return graph
+        raise DamagedBundle(f"the manifest names no {role} graph")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +208,6 @@ def open_bundle(folder: Path) -> Bundle:
             f"{folder.name} has no {MANIFEST}: it was not verified and sealed, so it is not served"
         )
     bundle = Bundle(folder, read_manifest(path))
-    bundle.manifest.model.forced()
     for file in bundle.manifest.files:
         _check_file(bundle, file)
     listed = {file.path for file in bundle.manifest.files}
@@ -277,28 +257,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise DamagedBundle(f"{path.parent.name}: {path.name} is not a JSON object")
     return data
-
-
-def _fault(model: Model, graph: Graph) -> str:
-    """Say what is wrong with the description of a graph for given targets; empty: nothing."""
-    grid = ("batch", "target")
-    given_axes = {"tokens": grid, "following": grid, "lengths": ("batch",)}
-    taken = {tensor.name: tensor.axes for tensor in graph.inputs}
-    given = {tensor.name: tensor.axes for tensor in graph.outputs}
-    steps = {tensor.name: tensor.axes for tensor in model.graph("decoder").outputs}
-    known = {*model.memory, *(state.input for state in model.state)} - model.growing
-    wanted = {"log_probabilities": grid}
-    for attention in model.attention:
-        wanted[attention.output] = (*grid, *steps.get(attention.output, ())[1:])
-    for name, axes in given_axes.items():
-        if taken.get(name) != axes:
-            return f"does not read {name!r} with the axes {axes}"
-    for name in taken.keys() - known - given_axes.keys():
-        return f"reads {name!r}, which nobody gives"
-    for name, axes in wanted.items():
-        if given.get(name) != axes:
-            return f"does not give {name!r} with the axes {axes}"
-    return ""
 
 
 def _needed(manifest: Manifest) -> list[str]:

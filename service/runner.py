@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from service.bundle import Model
 from service.device import HOST, Array, Device, Session
 from service.errors import StepFailed
+from service.forced_graph import forced_graph
 from service.slots import AnySlots, Held, Slots
 
 Floats = NDArray[np.float32]
@@ -87,7 +88,7 @@ class Runner:
         inputs = ["token", *model.memory, *(state.input for state in model.state)]
         self._decoder.check(inputs, self._decoder_outputs)
         self._candidates.check(["log_probabilities", "count"], list(TOP))
-        if graph := model.forced():
+        if graph := forced_graph(model):
             names = [tensor.name for tensor in graph.inputs]
             self._first = [state.input for state in model.state if state.input in names]
             self._forced_outputs = self._decoder_outputs[: 1 + len(model.attention)]

@@ -100,59 +100,6 @@ def test_a_wrong_field_is_named(
         open_bundle(folder)
 
 
-def forced_of(data: dict[str, Any]) -> dict[str, Any]:
-    """The described graph for given targets."""
-    found: dict[str, Any] = next(g for g in data["model"]["graphs"] if g["role"] == "forced")
-    return found
-
-
-def _tensors(side: str, name: str, **to: object) -> Callable[[dict[str, Any]], None]:
-    """Change a tensor of the graph for given targets; without anything to change, drop it."""
-
-    def change(data: dict[str, Any]) -> None:
-        kept = [tensor for tensor in forced_of(data)[side] if tensor["name"] != name or to]
-        for tensor in kept:
-            tensor.update(to if tensor["name"] == name else {})
-        forced_of(data)[side] = kept
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (_tensors("inputs", "tokens"), "does not read 'tokens'"),
-        (_tensors("inputs", "following", axes=["batch"]), "does not read 'following' with"),
-        (_tensors("inputs", "lengths"), "does not read 'lengths'"),
-        (_tensors("inputs", "memory", name="ghost"), "reads 'ghost', which nobody gives"),
-        (_tensors("outputs", "log_probabilities"), "does not give 'log_probabilities'"),
-        (_tensors("outputs", "cross", axes=["batch", "source"]), "does not give 'cross' with"),
-        (_tensors("outputs", "alignment"), "does not give 'alignment'"),
-    ],
-)
-def test_a_graph_for_given_targets_about_something_else_is_refused(
-    folder: Path, change: Callable[[dict[str, Any]], None], says: str
-) -> None:
-    path = folder / MANIFEST
-    data = json.loads(path.read_text(encoding="utf-8"))
-    change(data)
-    path.write_text(json.dumps(data), encoding="utf-8")
-    with pytest.raises(DamagedBundle, match=f"the forced graph {says}"):
-        open_bundle(folder)
-
-
-def test_a_bundle_may_lack_a_graph_for_given_targets(folder: Path) -> None:
-    path = folder / MANIFEST
-    data = json.loads(path.read_text(encoding="utf-8"))
-    data["model"]["graphs"].remove(forced_of(data))
-    data["files"] = [file for file in data["files"] if file["path"] != "forced.onnx"]
-    path.write_text(json.dumps(data), encoding="utf-8")
-    (folder / "forced.onnx").unlink()
-    model = open_bundle(folder).manifest.model
-    assert model.forced() is None
-    assert model.find("decoder") == model.graph("decoder")
-
-
 @pytest.mark.parametrize("text", ["", "{", "[]", "\ufeff{}", '"x"'])
 def test_a_manifest_that_is_no_object_is_refused(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_text(text, encoding="utf-8")

@@ -19,6 +19,7 @@ GROUPS = {
     1.25: ("keeping", "untranslatable"),
     1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "pairs", "dequantise"),
+    2.1: ("forced_graph",),
     2.25: ("symmetrization", "diagnostics"),
     2.5: ("device", "device_slots"),
     3: ("runner", "device_runner"),
