@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from service.search import Forced
 from service.waiting import Sequence
 
-FORCE_TOKENS = 256
-"""Padded target tokens in a call; a longer target is read step by step like any other search.
+FORCE_TOKENS = 128
+"""Padded target tokens in a call of several pairs; more gain nothing."""
 
-More gain nothing, for what the model says of every position no longer fits the cache; and this
-bounds the memory it takes, a number for every piece of the vocabulary.
+LONGEST = 256
+"""Tokens of a target that is read in one call, alone if need be; a longer one goes step by step.
+
+This bounds how long a call takes, and its memory: a number for every position and every piece
+of the vocabulary.
 """
 
 PADDING = 1 / 3
@@ -53,8 +56,8 @@ class Pairs:
         return len(self._waiting)
 
     def add(self, pair: Given) -> None:
-        """Let a pair wait; nothing longer than `FORCE_TOKENS`."""
-        assert pair.length <= FORCE_TOKENS
+        """Let a pair wait; nothing longer than `LONGEST`."""
+        assert pair.length <= LONGEST
         self._waiting.append(pair)
 
     def next_batch(self) -> list[Given]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from service.admission import Admission, Event, Ticket
 from service.errors import InterlineaError, ShuttingDown, StepFailed
 from service.hypotheses import Outputs
-from service.pairs import FORCE_TOKENS, Given, Pairs, steps_after
+from service.pairs import LONGEST, Given, Pairs, steps_after
 from service.runner import Encoded, Runner, Scored
 from service.scheduler import ENCODE_ROWS, ENCODE_TOKENS, LANES, Batch, Scheduler
 from service.search import Forced
@@ -148,7 +148,7 @@ class Lane:
         """Let an encoded sentence wait for rows, or for a call that reads its target at once."""
         search = ticket.job.search
         at_once = self._runner.forces and not ticket.job.watched
-        if at_once and isinstance(search, Forced) and len(search.target) <= FORCE_TOKENS:
+        if at_once and isinstance(search, Forced) and len(search.target) <= LONGEST:
             self._pairs.add(Given(ticket.sequence, search))
         else:
             self._scheduler.prepare([ticket.sequence])
