@@ -79,6 +79,11 @@ class RecurrentDecoder(Output):
         return self.about.size + self.about.top
 
     @property
+    def at_once(self) -> bool:
+        """Whether a target can be read at once: no step reads what the one before has found."""
+        return not (self.about.input_feeding or (self.attention and self.asks_before))
+
+    @property
     def layout(self) -> list[int]:
         """Sizes of what lies in the state: lower, upper, their cells (LSTM), fed features."""
         sizes = [self.about.size, self.about.top]
@@ -97,7 +102,7 @@ class RecurrentDecoder(Output):
     def forward(self, tokens: Tensor, state: State, looked: Looked) -> Decoded:
         """tokens (B, T) -> Decoded; a step at a time where a step reads what the last found."""
         embedded = self.dropout(self.embedding(tokens))  # (B, T, E)
-        if not (self.about.input_feeding or (self.attention and self.asks_before)):
+        if self.at_once:
             return self._run(embedded, state, looked)
         steps = []
         for step in range(tokens.shape[1]):
@@ -153,6 +158,7 @@ class TransformerDecoder(Output):
 
     starts = 0
     layout: Sequence[int] = ()
+    at_once = True
 
     def __init__(self, pieces: int, sizes: config.Model) -> None:
         super().__init__(pieces, sizes)

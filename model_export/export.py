@@ -1,13 +1,15 @@
 """Writes a model as ONNX graphs, in float32 or in int8 with fixed scales.
 
 `encoder.onnx` reads source sentences; `decoder.onnx` makes one step; `candidates.onnx` holds
-no weights and ranks what a step says, for beams. What stands in them is said part by part
-in `graphs/`, once for both precisions; the numbers of int8 come from `quantize.py`. Here is
-the contract: which tensors go in and come out, and their axes.
+no weights and ranks what a step says, for beams; `forced.onnx` reads a given target at once, and
+there is none where a step reads what the one before has found. What stands in them is said part
+by part in `graphs/`, once for both precisions; the numbers of int8 come from `quantize.py`. Here
+is the contract: which tensors go in and come out, and their axes.
 
 In int8 every row of a batch comes out alike to the last bit, whatever the other rows: the
 products are exact sums of integers with fixed scales, and float32 sums over the source axis
-do not see its padding as long as the axis is a multiple of `SOURCE_MULTIPLE`.
+do not see its padding as long as the axis is a multiple of `SOURCE_MULTIPLE`. A target that is
+read at once comes out as it does step by step.
 
 A state tensor with an axis `past` grows: it starts without an entry, a step reads all of
 them so far, with room for one more, and gives the new one alone.
@@ -15,7 +17,7 @@ them so far, with room for one more, and gives the new one alone.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +51,9 @@ DOCS = {
     "decoder": "One step: `log_probabilities` and `cross` are of the next token, `alignment` of "
     "`token`.",
     "candidates": "The best tokens of every row, the lower one first where two are equal.",
+    "forced": "All steps of given targets: at each position `tokens` are read, `log_probabilities` "
+    "and `cross` are of `following`, `alignment` of `tokens`. Attention rows of padding mean "
+    "nothing.",
 }
 
 
@@ -60,14 +65,15 @@ def export(model: Seq2Seq, folder: Path, precision: Precision, scales: Mapping[s
 
     folder.mkdir(parents=True, exist_ok=True)
     sizes = _sizes(model)
-    for graph, contract in zip(
-        (blank(), blank(), Float32(model)), contracts(model, precision), strict=True
-    ):
+    for contract in contracts(model, precision):
+        graph = Float32(model) if contract.role == "candidates" else blank()
         match contract.role:
             case "encoder":
                 encoders.encoder(graph, model)
             case "decoder":
                 decoders.decoder(graph, model)
+            case "forced":
+                decoders.forced(graph, model)
             case _:
                 graph.say("top_scores, top_tokens = TopK <axis = 1> (log_probabilities, count)")
         made = graph.finish(contract.role, _signature(contract, sizes), DOCS[contract.role])
@@ -91,13 +97,36 @@ def contracts(model: Seq2Seq, precision: Precision) -> list[Graph]:
     rows = _rows(model)
     scores = Tensor("log_probabilities", "float", ("batch", "vocabulary"))
     token = Tensor("token", "int64", ("batch",))
-    return [
+    graphs = [
         Graph("encoder", "encoder.onnx", precision, source, (*memory, *starts)),
         Graph(
             "decoder", "decoder.onnx", precision, (token, *before, *memory), (scores, *rows, *after)
         ),
         dataclasses.replace(CANDIDATES, precision=precision),
     ]
+    if model.decoder.at_once:
+        begins = before if model.state_size else ()
+        graphs.append(_forced(precision, (*begins, *memory), rows))
+    return graphs
+
+
+def _forced(precision: str, known: Sequence[Tensor], rows: Sequence[Tensor]) -> Graph:
+    """Return the contract of the graph for given targets, from those of the decoder's tensors.
+
+    A state that grows is empty before the first token, so it is not read.
+    """
+    grid = ("batch", "target")
+    tokens, following = (Tensor(name, "int64", grid) for name in ("tokens", "following"))
+    lengths = Tensor("lengths", "int64", ("batch",))
+    scores = Tensor("log_probabilities", "float", grid)
+    all_rows = [dataclasses.replace(row, axes=(*grid, *row.axes[1:])) for row in rows]
+    return Graph(
+        "forced",
+        "forced.onnx",
+        precision,
+        (tokens, following, lengths, *known),
+        (scores, *all_rows),
+    )
 
 
 def _states(model: Seq2Seq) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
@@ -133,7 +162,7 @@ def describe(model: Seq2Seq, precision: Precision, scales: Mapping[str, float]) 
     `special` and `limits` are the caller's to add.
     """
     graphs = contracts(model, precision)
-    encoder, decoder, _ = graphs
+    encoder, decoder, *_ = graphs
     taken = {tensor.name for tensor in decoder.inputs}
     attentions = [("cross", model.heads, 0)] if model.heads else []
     attentions += [("alignment", 1, 1)] if model.head is not None else []

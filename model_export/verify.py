@@ -5,6 +5,10 @@ scales. Every sentence is decoded alone by torch, then by the serving engine alo
 crowd of mixed lengths. Tokens must be equal, log-probabilities and both attentions within
 the tolerance; alone and in the crowd, int8 must agree to the last bit.
 
+Where the bundle has a graph that reads a given target at once, it is given what torch has
+chosen, alone and in a crowd, and is compared with torch and with the same read step by step:
+in int8, this too must agree to the last bit.
+
 torch adds floats in another order than the graphs. In fp32 that shows in the sixth decimal.
 In int8 an activation on the border between two of its 255 values may fall to the other side,
 and the difference stays for the rest of the sentence; so int8 is also asked for the share of
@@ -13,8 +17,8 @@ rates two tokens alike, within the tolerance, either may be chosen; such a sente
 up to there.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import torch
@@ -29,10 +33,12 @@ from model_export.simulate import simulate
 from model_export.subwords import BOS, EOS
 from model_export.wait import wait
 from service.admission import Job
+from service.bundle import Bundle, Model
 from service.engine import Engine
+from service.forced_graph import forced_graph
 from service.hypotheses import Path, Source
 from service.runner import Runner
-from service.search import Greedy
+from service.search import Forced, Greedy
 
 TOLERANCE = {"fp32": 1e-3, "int8": 0.3}
 CLOSE = 1e-4
@@ -52,7 +58,11 @@ class Reference:
 
 @dataclass(slots=True)
 class Agreement:
-    """The largest differences seen, and how many sentences were compared."""
+    """The largest differences seen, and how many sentences were compared.
+
+    Of `at_once` targets that were read at once, `forced` is the largest difference from torch and
+    `steps` from the same step by step.
+    """
 
     precision: str
     tolerance: float
@@ -64,12 +74,15 @@ class Agreement:
     log_probability: float = 0.0
     attention: dict[str, float] = field(default_factory=dict)
     crowd: float = 0.0
+    at_once: int = 0
+    forced: float = 0.0
+    steps: float = 0.0
 
     @property
     def holds(self) -> bool:
         """True when everything lies within the tolerance."""
-        differences = [self.log_probability, *self.attention.values()]
-        exact = self.crowd == 0.0 if self.precision == "int8" else self.crowd <= self.tolerance
+        differences = [self.log_probability, *self.attention.values(), self.forced]
+        exact = max(self.crowd, self.steps) <= (0.0 if self.precision == "int8" else self.tolerance)
         close = self.close_tokens >= CLOSE_SHARE[self.precision] * self.tokens > 0
         return self.different_tokens == 0 and exact and close and max(differences) <= self.tolerance
 
@@ -116,24 +129,63 @@ def verify(run: Run, model: Seq2Seq, precision: str) -> Agreement:
     compared = model if precision == "fp32" else simulate(model, calibrated)
     sources = verification_sources(run)
     limits = [2 * len(source) + 10 for source in sources]
-    runner = Runner(bundle.path, about)
-    delays = {attention.kind: attention.delay for attention in about.attention}
+    expected = [reference(compared, s, limit) for s, limit in zip(sources, limits, strict=True)]
 
     def jobs() -> list[Job]:
         return [
-            Job((*s, EOS), Greedy(Source(len(s) + 1, EOS, BOS, delays), limit))
+            Job((*s, EOS), Greedy(told(about, s), limit))
             for s, limit in zip(sources, limits, strict=True)
         ]
 
-    engine = Engine(runner, CAPACITY)
-    crowd = [paths[0] for paths in wait(engine.run(jobs()))]
-    alone = [wait(engine.run([job]))[0][0] for job in jobs()]
-    engine.close(0.0)
     found = Agreement(precision, TOLERANCE[precision])
-    for source, limit, one, many in zip(sources, limits, alone, crowd, strict=True):
-        compare(found, reference(compared, source, limit), one)
-        found.crowd = max(found.crowd, distance(one, many))
+    alone, crowd = decoded(Runner(bundle.path, about), jobs)
+    for one, path, many in zip(expected, alone, crowd, strict=True):
+        compare(found, one, path)
+        found.crowd = max(found.crowd, distance(path, many))
+    if forced_graph(about):
+        verify_forced(found, bundle, sources, expected)
     return found
+
+
+def verify_forced(
+    found: Agreement,
+    bundle: Bundle,
+    sources: Sequence[Sequence[int]],
+    expected: Sequence[Reference],
+) -> None:
+    """Add what differs where targets are read at once, those that torch has chosen."""
+    about = bundle.manifest.model
+    without = replace(about, graphs=tuple(one for one in about.graphs if one.role != "forced"))
+
+    def jobs() -> list[Job]:
+        return [
+            Job((*s, EOS), Forced(told(about, s), [t for t in one.tokens if t != EOS]))
+            for s, one in zip(sources, expected, strict=True)
+        ]
+
+    alone, crowd = decoded(Runner(bundle.path, about), jobs)
+    steps, _ = decoded(Runner(bundle.path, without), jobs)
+    for one, path, many, step in zip(expected, alone, crowd, steps, strict=True):
+        found.at_once += 1
+        found.forced = max(found.forced, missed(one, path))
+        found.crowd = max(found.crowd, distance(path, many))
+        found.steps = max(found.steps, distance(path, step))
+
+
+def told(about: Model, source: Sequence[int]) -> Source:
+    """Return what a search must know of a sentence, ids without `</s>`."""
+    delays = {attention.kind: attention.delay for attention in about.attention}
+    return Source(len(source) + 1, EOS, BOS, delays)
+
+
+def decoded(runner: Runner, jobs: Callable[[], list[Job]]) -> tuple[list[Path], list[Path]]:
+    """Return the best paths of jobs that are decoded one after the other, and all together."""
+    engine = Engine(runner, CAPACITY)
+    try:
+        together = [paths[0] for paths in wait(engine.run(jobs()))]
+        return [wait(engine.run([job]))[0][0] for job in jobs()], together
+    finally:
+        engine.close(0.0)
 
 
 def verification_sources(run: Run) -> list[tuple[int, ...]]:
@@ -169,6 +221,19 @@ def compare(found: Agreement, expected: Reference, path: Path) -> None:
         found.attention[kind] = max(
             found.attention.get(kind, 0.0), float(differences.max(initial=0.0))
         )
+
+
+def missed(expected: Reference, path: Path) -> float:
+    """Return the largest difference between torch and a path that was given torch's tokens.
+
+    The path goes on with `</s>` where torch was cut, and so knows what the last token is about.
+    """
+    count = len(expected.tokens)
+    parts = [expected.scores - path.scores[:count]]
+    for kind, rows in expected.attention.items():
+        known = count if count == len(path.tokens) or kind == "cross" else count - 1
+        parts.append(rows[:known] - path.attention[kind][:known])
+    return max(float(np.abs(part).max(initial=0.0)) for part in parts)
 
 
 def distance(one: Path, other: Path) -> float:

@@ -34,7 +34,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """An ONNX file and what goes in and out of it; `role` is `encoder` or `decoder`."""
+    """An ONNX file and what goes in and out of it; `docs/bundle.md` tells the roles."""
 
     role: str
     file: str

@@ -6,7 +6,7 @@ has just read the token of the step before. Rows belong to the hypotheses *befor
 step reorders them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +82,24 @@ class Source:
     copies: int = UNGUARDED
     owed: tuple[int, ...] = ()
     stand_ins: frozenset[int] = frozenset()
+
+
+def whole_path(
+    source: Source, tokens: Sequence[int], scores: Floats, attention: Mapping[str, Floats]
+) -> Path:
+    """Return the finished path of T tokens, of what all their steps gave at once.
+
+    scores (T,) are theirs; attention maps a kind to the rows of all steps, (T, W) or (T, N, W)
+    over a source that is padded to W.
+    """
+    matrices = {}
+    for kind, delay in source.delays.items():
+        rows = attention[kind][..., : source.length]
+        matrix = np.zeros(rows.shape, np.float32)
+        matrix[: len(tokens) - delay] = rows[delay:]
+        matrix[len(tokens) - delay :, ..., -1] = 1.0  # as in `Trail`
+        matrices[kind] = matrix
+    return Path(tuple(tokens), scores.copy(), matrices, True)
 
 
 @dataclass(slots=True)

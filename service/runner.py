@@ -3,9 +3,10 @@
     source ids -> encode() -> memory and first state of each sentence
     tokens, state, memory -> step() -> log-probabilities, attention rows, next state
     log-probabilities -> top() -> the best few of each row
+    given targets, memory, first state -> force() -> what all their steps say, at once
 
-Shapes: B rows, S source tokens (padded to the manifest's multiple), V target pieces. One
-runner serves all worker threads: a session runs outside the interpreter lock.
+Shapes: B rows, S source tokens (padded to the manifest's multiple), T target tokens, V target
+pieces. One runner serves all worker threads: a session runs outside the interpreter lock.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.bundle import Model
-from service.device import HOST, Array, Device
+from service.device import HOST, Array, Device, Session
+from service.errors import StepFailed
+from service.forced_graph import forced_graph
 from service.slots import AnySlots, Held, Slots
 
 Floats = NDArray[np.float32]
@@ -47,8 +50,22 @@ class Stepped:
     state: Held
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What all steps of one given target say.
+
+    scores (T,) are the log-probabilities of its tokens, attention rows (T, S), or (T, N, S) of
+    N heads.
+    """
+
+    scores: Floats
+    attention: Mapping[str, Floats]
+
+
 class Runner:
     """The encoder and decoder sessions of one bundle."""
+
+    _forced: Session | None = None
 
     def __init__(
         self,
@@ -71,6 +88,17 @@ class Runner:
         inputs = ["token", *model.memory, *(state.input for state in model.state)]
         self._decoder.check(inputs, self._decoder_outputs)
         self._candidates.check(["log_probabilities", "count"], list(TOP))
+        if graph := forced_graph(model):
+            names = [tensor.name for tensor in graph.inputs]
+            self._first = [state.input for state in model.state if state.input in names]
+            self._forced_outputs = self._decoder_outputs[: 1 + len(model.attention)]
+            self._forced = device.open(path(graph.file), threads)
+            self._forced.check(names, self._forced_outputs)
+
+    @property
+    def forces(self) -> bool:
+        """Whether the bundle has a graph that reads a given target at once."""
+        return self._forced is not None
 
     def slots(self, capacity: int) -> AnySlots:
         """Return slots for up to `capacity` decoder rows; they hold what `step` takes."""
@@ -109,6 +137,31 @@ class Runner:
             {state.input: kept[state.output] for state in self.model.state},
         )
 
+    def force(self, encoded: Sequence[Encoded], targets: Sequence[Sequence[int]]) -> list[Scored]:
+        """Read whole targets, ids with `</s>` last; raises `StepFailed`. Only if it `forces`."""
+        assert self._forced is not None
+        shape = len(targets), max(len(target) for target in targets)
+        following = np.full(shape, self.model.special.pad, np.int64)
+        for row, target in enumerate(targets):
+            following[row, : len(target)] = target
+        tokens = np.roll(following, 1, axis=1)
+        tokens[:, 0] = self.model.special.bos
+        memory = {
+            name: _stacked([one.memory[name] for one in encoded]) for name in self.model.memory
+        }
+        state = {name: np.stack([one.state[name] for one in encoded]) for name in self._first}
+        lengths = np.array([len(target) for target in targets], np.int64)
+        given = {"tokens": tokens, "following": following, "lengths": lengths}
+        feeds = {**given, **memory, **state}
+        out = self._forced.run(self._forced_outputs, feeds)
+        if any(out[name].shape[:2] != shape for name in self._forced_outputs):
+            raise StepFailed("the model failed: the graph for given targets has lost some")
+        return [self._scored(out, row, len(target)) for row, target in enumerate(targets)]
+
+    def _scored(self, out: Mapping[str, Any], row: int, length: int) -> Scored:
+        rows = {one.kind: out[one.output][row, :length] for one in self.model.attention}
+        return Scored(out["log_probabilities"][row, :length], rows)
+
     def top(self, scores: Floats, count: int) -> tuple[Floats, Ints]:
         """Return the `count` best of each row and their tokens, both (B, K), best first.
 
@@ -119,3 +172,12 @@ class Runner:
         most = np.array([min(count, scores.shape[1])], np.int64)
         out = self._candidates.run(list(TOP), {"log_probabilities": scores, "count": most})
         return out["top_scores"], out["top_tokens"].astype(np.int64, copy=False)
+
+
+def _stacked(parts: Sequence[Array]) -> Array:
+    """Return parts (S', ...) of different S' as one array (B, S, ...), zero where they end."""
+    width = max(len(part) for part in parts)
+    stacked = np.zeros((len(parts), width, *parts[0].shape[1:]), parts[0].dtype)
+    for row, part in enumerate(parts):
+        stacked[row, : len(part)] = part
+    return stacked

@@ -6,11 +6,11 @@ goes on. Attention rows are kept as they come and picked along the winning path 
 Beam search is in `beam.py`, what is shown and kept in `hypotheses.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from service.guard import begin, best
-from service.hypotheses import Chosen, Node, Outputs, Path, Source, Trail
+from service.hypotheses import Chosen, Floats, Node, Outputs, Path, Source, Trail, whole_path
 
 
 class Search(Protocol):
@@ -80,7 +80,7 @@ class Greedy:
 
 
 class Forced:
-    """A given target, token by token: its log-probabilities and its attention."""
+    """A given target: its log-probabilities and its attention, token by token or at once."""
 
     beams = 1
     candidates = 0
@@ -101,6 +101,16 @@ class Forced:
         if len(self._trail.steps) == len(self._target):
             self.paths = [self._trail.path(self._last, True)]
         return None
+
+    @property
+    def target(self) -> Sequence[int]:
+        """The given tokens, `</s>` last."""
+        return self._target
+
+    def settle(self, scores: Floats, attention: Mapping[str, Floats]) -> list[Path]:
+        """Take all steps at once, and return the paths; shapes as in `whole_path`."""
+        self.paths = [whole_path(self._trail.source, self._target, scores, attention)]
+        return self.paths
 
     def chosen(self) -> Chosen | None:
         """The token that was scored last."""

@@ -3,6 +3,9 @@
     tickets come from `admission` -> they are encoded -> one decoder step for all on board
     -> each search takes its rows -> who is done leaves -> the next lane, the next step
 
+Where the target is given and the bundle can, all its steps are made in one call instead, with
+other pairs and between two steps; `pairs` says when.
+
 A sentence never moves between workers or lanes. One whose request has gone leaves before
 the next step. A failed step fails those on board of its lane and no others; the loop goes
 on. Answers go to the event loops that wait for them, once a step.
@@ -20,11 +23,15 @@ from numpy.typing import NDArray
 from service.admission import Admission, Event, Ticket
 from service.errors import InterlineaError, ShuttingDown, StepFailed
 from service.hypotheses import Outputs
-from service.runner import Encoded, Runner
+from service.pairs import LONGEST, Given, Pairs, steps_after
+from service.runner import Encoded, Runner, Scored
 from service.scheduler import ENCODE_ROWS, ENCODE_TOKENS, LANES, Batch, Scheduler
+from service.search import Forced
 
 Rows = NDArray[np.int64]
 Post = tuple[Ticket, Event]
+
+NOT_FINITE = "the model gave a number that is not finite"
 
 log = logging.getLogger("interlinea.engine")
 
@@ -55,11 +62,19 @@ class Worker:
             for number, lane in enumerate(self._lanes):
                 if wanted := lane.wanted():
                     self._deliver(lane.join(self._admission.take(number, lane.held, wanted)))
-                self._deliver(lane.step())
+                self._turn(lane)
         over = ShuttingDown("the server has shut down")
         for lane in self._lanes:
             self._deliver(lane.fail(over))
         _post((ticket, over) for ticket in self._admission.empty())
+
+    def _turn(self, lane: "Lane") -> None:
+        """Read given targets of a lane, unless it is for others to step; then make a step."""
+        if lane.rest <= 0 or not any(one.stepping for one in self._lanes):
+            self._deliver(lane.force())
+        for one in self._lanes:
+            one.rest -= lane.stepping
+        self._deliver(lane.step())
 
     def _deliver(self, left: "Left") -> None:
         self._admission.leave(left.tickets)  # first, so that who is answered counts no more
@@ -85,6 +100,8 @@ class Lane:
     def __init__(self, runner: Runner, slots: int, tokens: int) -> None:
         self._runner = runner
         self._scheduler = Scheduler(slots, tokens)
+        self._pairs = Pairs(tokens)
+        self.rest = 0  # steps of those on board before targets are read at once again
         self._slots = runner.slots(slots)
         self._tickets: dict[int, Ticket] = {}
         self._encoded: dict[int, Encoded] = {}
@@ -92,16 +109,21 @@ class Lane:
     @property
     def idle(self) -> bool:
         """True when nobody is on board."""
-        return self._scheduler.idle
+        return not (self.stepping or self._pairs)
+
+    @property
+    def stepping(self) -> bool:
+        """True when somebody goes step by step."""
+        return not self._scheduler.idle
 
     @property
     def held(self) -> int:
-        """Rows on board, and rows that encoded sentences wait for."""
-        return self._scheduler.held
+        """Rows on board, rows that encoded sentences wait for, and pairs, a row's worth each."""
+        return self._scheduler.held + len(self._pairs)
 
     def wanted(self) -> int:
         """How many rows' worth of sentences to encode now."""
-        return self._scheduler.wanted()
+        return max(0, self._scheduler.wanted() - len(self._pairs))
 
     def join(self, tickets: Sequence[Ticket]) -> Left:
         """Encode sentences, a bounded batch at a time, and let them wait for rows."""
@@ -117,8 +139,40 @@ class Lane:
             for ticket, one in zip(batch, encoded, strict=True):
                 self._tickets[ticket.sequence.key] = ticket
                 self._encoded[ticket.sequence.key] = one
-        sequences = (ticket.sequence for ticket in tickets)
-        self._scheduler.prepare(one for one in sequences if one.key in self._encoded)
+        for ticket in tickets:
+            if ticket.sequence.key in self._encoded:
+                self._prepare(ticket)
+        return left
+
+    def _prepare(self, ticket: Ticket) -> None:
+        """Let an encoded sentence wait for rows, or for a call that reads its target at once."""
+        search = ticket.job.search
+        at_once = self._runner.forces and not ticket.job.watched
+        if at_once and isinstance(search, Forced) and len(search.target) <= LONGEST:
+            self._pairs.add(Given(ticket.sequence, search))
+        else:
+            self._scheduler.prepare([ticket.sequence])
+
+    def force(self) -> Left:
+        """Read some given targets at once, if any wait."""
+        left = Left()
+        self._drop(left)
+        batch = self._pairs.next_batch()
+        self.rest = steps_after(batch)
+        if not batch:
+            return left
+        tickets = [self._tickets[pair.sequence.key] for pair in batch]
+        try:
+            encoded = [self._encoded[pair.sequence.key] for pair in batch]
+            scored = self._runner.force(encoded, [pair.search.target for pair in batch])
+            for ticket, pair, said in zip(tickets, batch, scored, strict=True):
+                left.end(ticket, _settled(pair.search, said))
+        except Exception as error:
+            log.exception("reading given targets failed")
+            for ticket in tickets:
+                if ticket not in left.tickets:
+                    left.end(ticket, _typed(error))
+        self._release(tickets)
         return left
 
     def step(self) -> Left:
@@ -182,7 +236,7 @@ class Lane:
         for ticket in running:
             rows, search = ticket.sequence.rows, ticket.job.search
             if not all(finite[row] for row in rows):
-                left.end(ticket, StepFailed("the model gave a number that is not finite"))
+                left.end(ticket, StepFailed(NOT_FINITE))
                 continue
             origins = search.advance(outputs, rows)
             if origins is not None and origins != rows:
@@ -199,6 +253,7 @@ class Lane:
         if not tickets:
             return
         sequences = [ticket.sequence for ticket in tickets]
+        self._pairs.withdraw(sequences)
         self._scheduler.withdraw([sequence for sequence in sequences if not sequence.rows])
         self._scheduler.release([sequence for sequence in sequences if sequence.rows])
         for sequence in sequences:
@@ -220,6 +275,13 @@ def _encoder_batches(tickets: Sequence[Ticket]) -> Iterable[list[Ticket]]:
         batch.append(ticket)
     if batch:
         yield batch
+
+
+def _settled(search: Forced, scored: Scored) -> Event:
+    """Return the paths of a target that was read at once; where numbers broke, it fails alone."""
+    if np.isnan(scored.scores).any():
+        return StepFailed(NOT_FINITE)
+    return search.settle(scored.scores, scored.attention)
 
 
 def _typed(error: Exception) -> InterlineaError:

@@ -101,7 +101,7 @@ def test_writing_completes_an_exported_folder(run: Run, toy_run: Run) -> None:
 
 def test_checksums_tell_every_file_that_changed(run: Run) -> None:
     before = draft.checksums(run, "int8")
-    graphs = {f"{role}.onnx" for role in ("encoder", "decoder", "candidates")}
+    graphs = {f"{role}.onnx" for role in ("encoder", "decoder", "candidates", "forced")}
     assert set(before) == {*graphs, "source.model", "target.model"}
     assert draft.checksums(run, "int8") == before
     for name in before:

@@ -2,9 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
 from service.admission import Job
@@ -18,66 +17,8 @@ from service.errors import (
     StepFailed,
 )
 from service.hypotheses import Chosen, Source
-from service.runner import Encoded, Runner, Stepped
 from service.search import Greedy, Search
-from service.slots import Slots
-
-EOS, BOS, PIECES = 0, 1, 8
-
-
-class CountingRunner(Runner):
-    """Says the numbers of the source in turn, then `</s>`; can be held, and can fail."""
-
-    def __init__(self) -> None:
-        self.gate = threading.Event()
-        self.gate.set()
-        self.stepping = threading.Event()
-        self.fail_encode = False
-        self.fail_step = False
-        self.poison: int | None = None
-        self.batches: list[int] = []
-
-    def slots(self, capacity: int) -> Slots:
-        return Slots(capacity)
-
-    def width(self, length: int) -> int:
-        return -(-length // 4) * 4
-
-    def encode(self, sources: Sequence[Sequence[int]]) -> list[Encoded]:
-        if self.fail_encode:
-            self.fail_encode = False
-            raise StepFailed("encoding failed")
-        made = []
-        for source in sources:
-            memory = np.zeros((self.width(len(source)), 1), np.float32)
-            memory[: len(source), 0] = source
-            made.append(Encoded({"memory": memory}, {"state": np.zeros(1, np.float32)}))
-        return made
-
-    def step(
-        self,
-        tokens: Sequence[int],
-        memory: Mapping[str, np.ndarray],
-        state: Mapping[str, np.ndarray],
-    ) -> Stepped:
-        self.stepping.set()
-        assert self.gate.wait(10)
-        if self.fail_step:
-            self.fail_step = False
-            raise RuntimeError("out of luck")
-        self.batches.append(len(tokens))
-        source, at = memory["memory"][:, :, 0], state["state"][:, 0].astype(int)
-        rows = np.arange(len(at))
-        scores = np.full((len(at), PIECES), -5, np.float32)
-        scores[rows, source[rows, at].astype(int)] = -0.5
-        if self.poison is not None:
-            scores[source[:, 0] == self.poison] = np.nan
-        cross = np.eye(source.shape[1], dtype=np.float32)[at]
-        return Stepped(scores, {"cross": cross}, {"state": state["state"] + 1})
-
-    def top(self, scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        tokens = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        return np.take_along_axis(scores, tokens, 1), tokens
+from tests.counting import BOS, EOS, CountingRunner
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from model_export import config, export
 from model_export.graphs import decoders, encoders, spelling
+from model_export.model import Seq2Seq
 from tests.architectures import (
     ARCHITECTURES,
     FIRST_WORD,
@@ -21,7 +22,10 @@ from tests.architectures import (
     shown,
 )
 
-ROLES = ("encoder", "decoder", "candidates")
+
+def roles(model: Seq2Seq) -> list[str]:
+    """Where a step reads what the one before has found, no target is read at once."""
+    return ["encoder", "decoder", "candidates", *(["forced"] if model.decoder.at_once else [])]
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -33,7 +37,7 @@ def one(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_graphs_are_as_described(one: Exported, precision: export.Precision) -> None:
     described = export.describe(one.model, precision, {})
     assert json.loads(json.dumps(described)) == described
-    assert [about["role"] for about in described["graphs"]] == list(ROLES)
+    assert [about["role"] for about in described["graphs"]] == roles(one.model)
     for about in described["graphs"]:
         made = onnx.load(one.folders[precision] / about["file"])
         assert made.ir_version == spelling.IR_VERSION
@@ -71,12 +75,15 @@ def test_fp32_needs_standard_operators_only(one: Exported) -> None:
 
 def test_the_folder_holds_the_graphs(one: Exported) -> None:
     for folder in one.folders.values():
-        assert {path.name for path in folder.iterdir()} == {f"{role}.onnx" for role in ROLES}
+        assert {path.name for path in folder.iterdir()} == {
+            f"{role}.onnx" for role in roles(one.model)
+        }
 
 
 def test_int8_takes_a_byte_a_weight(one: Exported) -> None:
     """But for single rows and columns, which stay in float32, and the places of a Transformer."""
-    for path in (one.folders["int8"] / f"{role}.onnx" for role in ("encoder", "decoder")):
+    named = set(roles(one.model)) - {"candidates"}
+    for path in (one.folders["int8"] / f"{role}.onnx" for role in named):
         stored = {item.name: item for item in onnx.load(path).graph.initializer}
         stored.pop("places_table", None)
         large = [item for item in stored.values() if len(item.dims) > 1 and min(item.dims) > 1]
@@ -132,6 +139,8 @@ def test_a_table_has_a_place_for_every_token_allowed(tmp_path: Path, side: str) 
         }
         memory = {name: value[None] for name, value in encoded.memory.items()}
         assert np.isfinite(runner.step([5], memory, state).scores).all()
+        (scored,) = runner.force([encoded], [[5] * (limits.target_tokens + 1)])
+        assert np.isfinite(scored.scores).all()
 
 
 def test_two_precisions_share_one_contract(one: Exported) -> None:

@@ -188,6 +188,17 @@ def test_constants_inside_a_loop_are_held_too(network: Network) -> None:
     assert found.tolist() == [[2.0], [6.0]]
 
 
+def test_what_is_said_of_a_body_is_kept_apart(network: Network) -> None:
+    graph = Int8(network, {})
+    graph.say("before")
+    with graph.body() as lines:
+        graph.linear("y", "x", "layer")
+    graph.say("after")
+    assert [line.strip() for line in graph.lines] == ["before", "after"]
+    assert "QuantizeLinear (x," in "".join(lines)
+    assert "y_weight" in graph.constants, "constants stand outside"
+
+
 def test_names_are_given_once_and_graphs_are_checked(network: Network) -> None:
     graph = Float32(network)
     graph.constant("one", 1)

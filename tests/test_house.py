@@ -18,7 +18,8 @@ GROUPS = {
     1: ("errors", "settings", "segmentation", "slots", "cores", "version", "scripts"),
     1.25: ("keeping", "untranslatable"),
     1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
-    2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "dequantise"),
+    2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "pairs", "dequantise"),
+    2.1: ("forced_graph",),
     2.25: ("symmetrization", "diagnostics"),
     2.5: ("device", "device_slots"),
     3: ("runner", "device_runner"),
@@ -60,6 +61,7 @@ BANNED = {
     "service.app": {"numpy"},
     "service.scheduler": {"numpy", "asyncio", "threading"},
     "service.waiting": {"numpy", "asyncio", "threading"},
+    "service.pairs": {"numpy", "asyncio", "threading"},
     "service.repetition": {"numpy", "asyncio", "threading"},
     "service.search": {"asyncio", "threading"},
     "service.beam": {"asyncio", "threading"},
@@ -87,7 +89,6 @@ TESTED_IN = {
     "service/examples.py": "documentation",
     "service/options.py": "translator",
     "service/translation.py": "translator",
-    "service/worker.py": "engine",
 }
 """Modules whose tests are those of what they were split from."""
 

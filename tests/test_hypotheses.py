@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.beam import Beam
-from service.hypotheses import Node, Outputs, Path, Source, Trail
+from service.hypotheses import Node, Outputs, Path, Source, Trail, whole_path
 from service.search import Forced, Greedy, Search
 
 HEADS, LENGTH, WIDTH, ROWS, PIECES = 3, 4, 8, 5, 6
@@ -123,6 +123,23 @@ def test_every_search_hands_out_heads(search: Search) -> None:
         assert path.attention["alignment"].shape == (tokens, LENGTH)
         for step, matrix in enumerate(path.attention["cross"]):
             assert any((matrix == heads_at(step, row)).all() for row in rows)
+
+
+def test_a_path_of_all_steps_at_once_has_heads_too() -> None:
+    steps = [said(step) for step in range(3)]
+    cross = np.stack([one["cross"][2] for one in steps])
+    rows = {"cross": cross, "alignment": cross[:, 0]}
+    scores = np.array([-0.1, -0.2, -0.3], np.float32)
+    path = whole_path(SOURCE, [5, 4, EOS], scores, rows)
+    expected = trail(3).path(chain([2, 2, 2], end=EOS), finished=True)
+    assert (path.tokens, path.finished) == ((5, 4, EOS), True)
+    assert path.attention.keys() == expected.attention.keys()
+    for kind, matrix in expected.attention.items():
+        assert path.attention[kind].shape == matrix.shape
+        assert (path.attention[kind] == matrix).all()
+    cross[...] = scores[...] = 0
+    assert path.scores.all(), "it holds what it was given, not where it lay"
+    assert path.attention["cross"][1].any()
 
 
 def test_a_score_is_the_mean_of_its_tokens() -> None:

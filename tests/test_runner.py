@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from service.bundle import Bundle
@@ -113,6 +114,73 @@ def test_a_tensor_that_the_graph_lacks_is_named(toy_bundle: Bundle) -> None:
     model = replace(toy_bundle.manifest.model, memory=("memory", "keys", "mask", "ghost"))
     with pytest.raises(DamagedBundle, match="ghost"):
         Runner(toy_bundle.path, model)
+
+
+def targets(*lengths: int) -> list[list[int]]:
+    rng = np.random.default_rng(1)
+    return [[*rng.integers(300, 8000, length - 1).tolist(), EOS] for length in lengths]
+
+
+def test_given_targets_are_read_at_once(runner: Runner) -> None:
+    assert runner.forces
+    lengths = (5, 1, 9)
+    encoded = runner.encode([source(6), source(14), source(3)])
+    for found, length in zip(runner.force(encoded, targets(*lengths)), lengths, strict=True):
+        assert found.scores.shape == (length,)
+        assert (found.scores < 0).all()
+        for rows in found.attention.values():
+            assert rows.shape == (length, 16), "padded to the widest source"
+            assert rows.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_what_is_read_at_once_is_what_the_steps_say_to_the_last_bit(runner: Runner) -> None:
+    (encoded,), (target,) = runner.encode([source(6)]), targets(7)
+    (found,) = runner.force([encoded], [target])
+    slots = runner.slots(1)
+    slots.put(encoded.memory, encoded.state, [0])
+    slots.move([], 1)
+    for at, (token, following) in enumerate(zip([2, *target], target, strict=False)):
+        stepped = runner.step([token], *slots.gather())
+        slots.scatter(stepped.state, None)
+        assert stepped.scores[0, following] == found.scores[at]
+        for kind, rows in stepped.attention.items():
+            assert (rows[0] == found.attention[kind][at]).all()
+
+
+def test_a_bundle_without_a_graph_for_it_reads_no_target_at_once(toy_bundle: Bundle) -> None:
+    model = toy_bundle.manifest.model
+    graphs = tuple(graph for graph in model.graphs if graph.role != "forced")
+    assert not Runner(toy_bundle.path, replace(model, graphs=graphs)).forces
+
+
+def test_a_target_out_of_range_fails_with_a_type(runner: Runner) -> None:
+    encoded = runner.encode([source(4)])
+    with pytest.raises(StepFailed):
+        runner.force(encoded, [[10**6, EOS]])
+
+
+def test_a_graph_that_loses_positions_fails_with_a_type(
+    runner: Runner, toy_bundle: Bundle, tmp_path: Path
+) -> None:
+    """It would be described as it should be, and give something else."""
+    folder = Path(shutil.copytree(toy_bundle.folder, tmp_path / "toy"))
+    graph = onnx.load(folder / "forced.onnx")
+    (last,) = (node for node in graph.graph.node if "log_probabilities" in node.output)
+    last.input[1] = "flat"
+    graph.graph.output[0].type.tensor_type.shape.dim.pop()
+    onnx.save(graph, folder / "forced.onnx")
+    wrong = Runner(Bundle(folder, toy_bundle.manifest).path, toy_bundle.manifest.model)
+    with pytest.raises(StepFailed, match="has lost some"):
+        wrong.force(wrong.encode([source(4)]), targets(3))
+
+
+def test_a_tensor_that_the_graph_for_given_targets_lacks_is_named(
+    toy_bundle: Bundle, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(toy_bundle.folder, tmp_path / "toy"))
+    shutil.copyfile(folder / "decoder.onnx", folder / "forced.onnx")
+    with pytest.raises(DamagedBundle, match="no tensor 'tokens'"):
+        Runner(Bundle(folder, toy_bundle.manifest).path, toy_bundle.manifest.model)
 
 
 @pytest.fixture(scope="module")

@@ -155,6 +155,24 @@ def test_forced_scores_the_given_target() -> None:
     check_path(path)
 
 
+@pytest.mark.parametrize("target", [[], [4], [3, 4, 2]])
+def test_a_target_that_is_read_at_once_gives_the_same_path(target: list[int]) -> None:
+    (stepped,) = drive(Forced(SOURCE, target))
+    search = Forced(SOURCE, target)
+    assert list(search.target) == [*target, EOS]
+    read = [(BOS, *target[:at]) for at in range(len(target) + 1)]
+    said = say(read, 0)
+    scores = said.scores[np.arange(len(read)), search.target]
+    (path,) = search.settle(scores, said.attention)
+    assert search.paths is not None
+    assert search.paths[0] is path
+    assert (path.tokens, path.finished) == (stepped.tokens, True)
+    assert (path.scores == stepped.scores).all()
+    for kind, rows in stepped.attention.items():
+        assert (path.attention[kind] == rows).all()
+    check_path(path)
+
+
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 1.4])
 def test_length_penalty_ranks_but_the_score_stays_a_mean(penalty: float) -> None:
     paths = drive(Beam(SOURCE, 12, 4, 4, penalty))

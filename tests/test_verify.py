@@ -16,10 +16,10 @@ from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.subwords import EOS
 from model_export.train import load_model
-from model_export.verify import Agreement, Reference, compare, distance, reference
+from model_export.verify import Agreement, Reference, compare, distance, missed, reference
 from service.hypotheses import Floats, Path
 from service.tokenizer import Tokenizer
-from tests.architectures import lively, name_of, network
+from tests.architectures import PRECISIONS, lively, name_of, network
 
 SOURCE_LENGTH = 3
 
@@ -111,6 +111,8 @@ def test_what_holds() -> None:
     sound = Agreement("int8", 0.3, tokens=100, close_tokens=90, attention={"cross": 0.1})
     assert sound.holds
     assert not dataclasses.replace(sound, crowd=1e-9).holds, "int8 is exact in any company"
+    assert not dataclasses.replace(sound, steps=1e-9).holds, "and read at once"
+    assert not dataclasses.replace(sound, forced=0.31).holds
     assert not dataclasses.replace(sound, close_tokens=10).holds
     assert not dataclasses.replace(sound, attention={"cross": 0.1, "alignment": 0.31}).holds
     assert not dataclasses.replace(sound, different_tokens=1).holds
@@ -189,6 +191,47 @@ def test_a_wrong_graph_is_caught(run: Run) -> None:
     wrong = nudged(run, lambda model: model.get_parameter("bridge.weight"))
     export.export(wrong, draft.folder(run, "fp32"), "fp32", {})
     assert not verify.verify(run, load_model(run), "fp32").holds
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_wrong_graph_for_given_targets_is_caught(run: Run, precision: export.Precision) -> None:
+    torch.manual_seed(0)
+    right = draft.folder(run, precision) / "decoder.onnx"
+    kept = right.read_bytes()
+    wrong = nudged(run, lambda model: model.get_parameter("decoder.combine.weight"))
+    export.export(wrong, right.parent, precision, {})
+    right.write_bytes(kept)
+    found = verify.verify(run, load_model(run), precision)
+    assert found.at_once == found.sentences
+    assert found.log_probability < found.tolerance, "steps are right"
+    assert found.steps > 100 * verify.CLOSE
+    assert not found.holds
+
+
+def test_what_is_read_at_once_is_told_of(run: Run) -> None:
+    found = verify.verify(run, load_model(run), "int8")
+    assert found.at_once == found.sentences > 0
+    assert found.steps == 0.0
+    assert found.forced <= found.tolerance
+    about = draft.open_draft(run, "int8").manifest.model
+    described = [graph for graph in about.graphs if graph.role != "forced"]
+    place = draft.folder(run, "int8") / draft.GRAPHS
+    facts = json.loads(place.read_text(encoding="utf-8"))
+    facts["graphs"] = facts["graphs"][: len(described)]
+    place.write_text(json.dumps(facts), encoding="utf-8")
+    without = verify.verify(run, load_model(run), "int8")
+    assert (without.at_once, without.forced, without.steps) == (0, 0.0, 0.0)
+    assert without.holds
+
+
+def test_a_target_that_torch_has_cut_is_compared_up_to_there() -> None:
+    one = expected((7, 8, 9))
+    rows = {kind: np.concatenate([m, m[:1]]) for kind, m in one.attention.items()}
+    other = Path((7, 8, 9, EOS), np.append(one.scores, np.float32(-3)), rows, True)
+    other.attention["alignment"][2] += 0.5  # torch does not know what the last token is about
+    assert missed(one, other) == 0.0
+    other.attention["cross"][2] += 0.25
+    assert missed(one, other) == pytest.approx(0.25, abs=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

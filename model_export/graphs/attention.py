@@ -1,15 +1,18 @@
-"""The cross-attentions of a decoder step, and the alignment head, in ONNX.
+"""The cross-attentions of a decoder, and the alignment head, in ONNX.
 
-Each reads a query of one step (B, D) and what the encoder's graph prepared once a sentence,
-and gives a context (B, M) and rows: `cross` (B, S), or (B, N, S) of N heads.
+Each reads queries (R, D) and what the encoder's graph prepared once a sentence, and gives a
+context (R, M) and attention: `cross` (B, S), or (B, N, S) of N heads. Where the rows are
+positions (see `rows.py`) there is an axis of them behind B, here written [T].
 
-Axes: B batch, S source, M memory, D decoder state, A hidden size, N heads, H a head (M/N).
+Axes: R rows, B batch, T positions, S source, M memory, D decoder state, A hidden size, N heads,
+H a head (M/N).
 """
 
 import numpy as np
 
 from model_export import config
 from model_export.attention import MASKED, Additive, AlignmentHead, CrossAttention, Local, MultiHead
+from model_export.graphs.rows import Positions, Rows
 from model_export.graphs.spelling import Float32, Int8, array
 from model_export.model import Seq2Seq
 
@@ -57,79 +60,98 @@ def prepare(graph: AnyGraph, model: Seq2Seq) -> None:
         looked = Where (mask_column, all_looked, zero)""")
 
 
-def masks(graph: AnyGraph) -> None:
-    """Say what every attention of a decoder step needs: mask_row (B, 1, S)."""
+def masks(graph: AnyGraph, rows: Rows) -> None:
+    """Say what every attention of a decoder needs: mask_row (B, [1], 1, S)."""
+    rows.start(graph)
     graph.constant("masked", np.float32(MASKED))
-    graph.say("mask_row = Unsqueeze (mask, second_axis)")
+    graph.say("mask_row = Unsqueeze (mask, row_axes)")
 
 
-def attend(graph: AnyGraph, name: str, attention: CrossAttention, states: str) -> None:
-    """Say `context` (B, M) and `cross` of the attention at path `name`, asked with `states`."""
+def attend(graph: AnyGraph, rows: Rows, name: str, attention: CrossAttention, states: str) -> None:
+    """Say `context` (R, M) and `cross` of the attention at path `name`, asked with `states`."""
     if isinstance(attention, MultiHead):
-        attend_in_heads(graph, name, attention, states, "looked", "context", "cross")
+        attend_in_heads(graph, rows, name, attention, states, "looked", "context", "cross")
         return
     if isinstance(attention, Additive):
-        _additive(graph, name, attention, states)
+        _additive(graph, rows, name, attention, states)
     else:
-        _bilinear(graph, name, attention, states)
-    graph.say(f"""
-        {masked_softmax("cross_row", "cross_scores", "mask_row")}
-        context_row = MatMul (cross_row, memory)                          # (B, 1, M)
-        cross = Squeeze (cross_row, second_axis)    context = Squeeze (context_row, second_axis)""")
+        _bilinear(graph, rows, name, attention, states)
+    graph.say(masked_softmax("cross_row", "cross_scores", "mask_row"))
+    rows.meet(graph, "context_row", "cross_row", "memory")  # (B, [T], 1, M)
+    graph.say("""
+        cross = Squeeze (cross_row, row_axis)
+        context = Flatten <axis = -1> (context_row)""")
 
 
-def _bilinear(graph: AnyGraph, name: str, attention: CrossAttention, states: str) -> None:
-    """Say the dot, general and local scores (B, 1, S)."""
+def _bilinear(
+    graph: AnyGraph, rows: Rows, name: str, attention: CrossAttention, states: str
+) -> None:
+    """Say the dot, general and local scores (B, [T], 1, S)."""
     query = states
     if hasattr(attention, "query"):
         query = "query"
         graph.linear("query", states, f"{name}.query")
     result = "near_scores" if isinstance(attention, Local) else "cross_scores"
-    graph.say(f"""
-        query_row = Unsqueeze ({query}, second_axis)                      # (B, 1, M)
-        memory_columns = Transpose <perm = [0, 2, 1]> (memory)
-        {result} = MatMul (query_row, memory_columns)                     # (B, 1, S)""")
+    rows.spread(graph, "query_row", query, [1, -1])
+    rows.ask(graph, result, "query_row", "memory")
     if isinstance(attention, Local):
-        _window(graph, name, attention, states)
+        _window(graph, rows, name, attention, states)
 
 
-def _window(graph: AnyGraph, name: str, attention: Local, states: str) -> None:
+def _window(graph: AnyGraph, rows: Rows, name: str, attention: Local, states: str) -> None:
     """Say how far each source token lies from the predicted place, and take it off the scores."""
     graph.constant("place_weight", array(attention.place.weight.T))
     graph.constant("spread", np.float32(2 * attention.deviation**2))
     graph.constant("first_place", np.float32(0))
     graph.constant("next_place", np.float32(1))
+    graph.constant("last_axis", [-1])
     graph.linear("place_hidden", states, f"{name}.hidden")
     graph.say("""
         place_shown = Tanh (place_hidden)
-        place_score = MatMul (place_shown, place_weight)                  # (B, 1)
-        place_share = Sigmoid (place_score)
-        real_tokens = Cast <to = 1> (mask)
-        length = ReduceSum <keepdims = 1> (real_tokens, second_axis)      # (B, 1)
-        place = Mul (length, place_share)
-        place_column = Unsqueeze (place, third_axis)                      # (B, 1, 1)
+        place_score = MatMul (place_shown, place_weight)                  # (R, 1)
+        place_share = Sigmoid (place_score)""")
+    rows.spread(graph, "place_column", "place_share", [1, 1])
+    graph.say("""
+        real_tokens = Cast <to = 1> (mask_row)
+        length = ReduceSum <keepdims = 1> (real_tokens, last_axis)        # (B, [1], 1, 1)
+        place = Mul (length, place_column)                                # (B, [T], 1, 1)
         padded_width = Shape <start = 1> (mask)
         width_scalar = Squeeze (padded_width)
         width_float = Cast <to = 1> (width_scalar)
         places = Range (first_place, width_float, next_place)             # (S,)
-        away = Sub (places, place_column)                                 # (B, 1, S)
+        away = Sub (places, place)                                        # (B, [T], 1, S)
         squared = Mul (away, away)    penalty = Div (squared, spread)
         cross_scores = Sub (near_scores, penalty)""")
 
 
-def _additive(graph: AnyGraph, name: str, attention: Additive, states: str) -> None:
+def _additive(graph: AnyGraph, rows: Rows, name: str, attention: Additive, states: str) -> None:
+    """Say scores (B, [T], 1, S); of positions one at a time, for what they add up is large."""
     graph.constant("score_weight", array(attention.score.weight.T))
     graph.linear("query", states, f"{name}.query")
-    graph.say("""
-        query_row = Unsqueeze (query, second_axis)                        # (B, 1, A)
+    if not isinstance(rows, Positions):
+        graph.say(_additive_scores("cross_scores", "query"))
+        return
+    rows.spread(graph, "queries", "query", [-1])
+    graph.say(f"""
+        cross_scores = Scan <num_scan_inputs = 1, scan_input_axes = [1], scan_output_axes = [1],
+            body = position (float[B, A] query_now) => (float[B, 1, S] scores_now) {{
+                {_additive_scores("scores_now", "query_now")}
+            }}> (queries)""")
+
+
+def _additive_scores(result: str, query: str) -> str:
+    """Spell result (B, 1, S) of query (B, A)."""
+    return f"""
+        query_row = Unsqueeze ({query}, second_axis)                      # (B, 1, A)
         both_hidden = Add (query_row, looked)                             # (B, S, A)
         hidden_shown = Tanh (both_hidden)
         score_column = MatMul (hidden_shown, score_weight)                # (B, S, 1)
-        cross_scores = Transpose <perm = [0, 2, 1]> (score_column)        # (B, 1, S)""")
+        {result} = Transpose <perm = [0, 2, 1]> (score_column)"""
 
 
 def attend_in_heads(
     graph: AnyGraph,
+    rows: Rows,
     name: str,
     attention: MultiHead,
     states: str,
@@ -137,27 +159,37 @@ def attend_in_heads(
     context: str,
     cross: str,
 ) -> None:
-    """Say `context` (B, out) and `cross` (B, N, S); looked (B, S, 2 M) has keys, then values."""
+    """Say `context` (R, out) and `cross` (B, [T], N, S).
+
+    looked (B, S, 2 M) has keys, then values.
+    """
     heads = attention.heads
     size = attention.query.out_features // heads
     graph.linear(f"{context}_query", states, f"{name}.query")
     heads_of(graph, f"{context}_keys_values", looked, 2 * heads, size)  # (B, 2 N, S, H)
-    graph.constant(f"{context}_one_step", [0, heads, 1, size])
-    graph.constant(f"{context}_joined", [0, heads * size])
     graph.constant(f"{context}_root", np.float32(size**-0.5))
-    graph.say(f"""
-        {context}_scaled = Mul ({context}_query, {context}_root)
-        {context}_queries = Reshape ({context}_scaled, {context}_one_step) # (B, N, 1, H)
-        {context}_keys, {context}_values =
-            Split <axis = 1, num_outputs = 2> ({context}_keys_values)
-        {context}_columns = Transpose <perm = [0, 1, 3, 2]> ({context}_keys)
-        {context}_scores = MatMul ({context}_queries, {context}_columns)  # (B, N, 1, S)
-        {context}_mask = Unsqueeze (mask_row, second_axis)                # (B, 1, 1, S)
-        {masked_softmax(f"{context}_rows", f"{context}_scores", f"{context}_mask")}
-        {context}_heads = MatMul ({context}_rows, {context}_values)       # (B, N, 1, H)
-        {context}_found = Reshape ({context}_heads, {context}_joined)     # (B, M)
-        {cross} = Squeeze ({context}_rows, third_axis)                    # (B, N, S)""")
+    graph.say(f"{context}_mask = Unsqueeze (mask_row, second_axis)            # (B, [1], 1, 1, S)")
+    found_in_heads(graph, rows, context, f"{context}_mask", heads, size)
+    graph.say(f"{cross} = Squeeze ({context}_rows, row_axis)                  # (B, [T], N, S)")
     graph.linear(context, f"{context}_found", f"{name}.out")
+
+
+def found_in_heads(
+    graph: AnyGraph, rows: Rows, name: str, mask: str, heads: int, size: int
+) -> None:
+    """Say {name}_rows (B, [T], N, 1, S) and {name}_found (R, N H).
+
+    Reads {name}_query (R, N H), {name}_keys_values (B, 2 N, S, H) and {name}_root.
+    """
+    graph.say(f"""
+        {name}_scaled = Mul ({name}_query, {name}_root)
+        {name}_keys, {name}_values = Split <axis = 1, num_outputs = 2> ({name}_keys_values)
+        {name}_columns = Transpose <perm = [0, 1, 3, 2]> ({name}_keys)""")
+    rows.spread(graph, f"{name}_queries", f"{name}_scaled", [heads, 1, size])
+    rows.meet(graph, f"{name}_scores", f"{name}_queries", f"{name}_columns")  # (B, [T], N, 1, S)
+    graph.say(masked_softmax(f"{name}_rows", f"{name}_scores", mask))
+    rows.meet(graph, f"{name}_heads", f"{name}_rows", f"{name}_values")  # (B, [T], N, 1, H)
+    graph.say(f"{name}_found = Flatten <axis = -3> ({name}_heads)                 # (R, N H)")
 
 
 def heads_of(graph: AnyGraph, result: str, values: str, heads: int, size: int) -> None:
@@ -177,19 +209,19 @@ def head_keys(graph: AnyGraph, head: AlignmentHead) -> None:
         keys = Where (mask_column, all_keys, zero)                        # (B, S, A)""")
 
 
-def head_row(graph: AnyGraph, head: AlignmentHead, states: str) -> None:
-    """Say `alignment` (B, S), about the token that this step has read."""
+def head_row(graph: AnyGraph, rows: Rows, head: AlignmentHead, states: str) -> None:
+    """Say `alignment` (B, [T], S), about the `token` (R,) that a row has read."""
     graph.constant("head_scale", np.float32(head.scale))
     graph.linear("state_query", states, "head.query_state")
     graph.lookup("token_query", "token", head.query_token.weight, head.query_token.bias)
+    graph.say("""
+        head_query = Add (state_query, token_query)                       # (R, A)
+        scaled_query = Mul (head_query, head_scale)""")
+    rows.spread(graph, "head_row", "scaled_query", [1, -1])
+    rows.ask(graph, "head_scores", "head_row", "keys")  # (B, [T], 1, S)
     graph.say(f"""
-        head_query = Add (state_query, token_query)                       # (B, A)
-        scaled_query = Mul (head_query, head_scale)
-        head_row = Unsqueeze (scaled_query, second_axis)
-        key_columns = Transpose <perm = [0, 2, 1]> (keys)
-        head_scores = MatMul (head_row, key_columns)                      # (B, 1, S)
         {masked_softmax("alignment_row", "head_scores", "mask_row")}
-        alignment = Squeeze (alignment_row, second_axis)""")
+        alignment = Squeeze (alignment_row, row_axis)""")
 
 
 def masked_softmax(result: str, scores: str, mask: str) -> str:

@@ -8,11 +8,14 @@ Axes: B batch, S source, V vocabulary, H a direction, D decoder state, G gates (
 LSTM, 3 H of a GRU).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from model_export import quantize
+from model_export.graphs.rows import Positions, Rows
 from model_export.graphs.spelling import INT32, Float32, Int8, array, integer_product
 
 Layers = nn.LSTM | nn.GRU
@@ -185,6 +188,53 @@ def _gru_body(number: int) -> str:
                     away = Sub (state, n)    kept = Mul (z, away)
                     next = Add (n, kept)    output = Identity (next)
                 }}> (no_state, inputs_{number})                             # (S, 2 B, H)"""
+
+
+def advance(
+    graph: Float32 | Int8, rows: Rows, layers: Layers, result: str, state: str, cell: str
+) -> None:
+    """Say {result} (R, D) of a decoder's layer from {result}_input (R, G) and a state (B, D).
+
+    Where a row is a sentence this is one step, and {result}_cell is said too, of an LSTM; where
+    it is a position, a step after another, from the state before the first.
+    """
+    if isinstance(rows, Positions):
+        _over_positions(graph, rows, layers, result, state, cell)
+        return
+    _, w_state, _, b_state = layers.all_weights[0]
+    graph.product(f"{result}_recurrent", state, w_state, b_state)
+    step(graph, layers, result, state, cell)
+
+
+def _over_positions(
+    graph: Float32 | Int8, rows: Positions, layers: Layers, result: str, state: str, cell: str
+) -> None:
+    """Say {result} (R, D) by a `Scan` over T steps, each of them as `step` says it."""
+    now = f"{result}_now"
+    with graph.body() as lines:
+        _, w_state, _, b_state = layers.all_weights[0]
+        graph.product(f"{now}_recurrent", f"{now}_before", w_state, b_state)
+        step(graph, layers, now, f"{now}_before", f"{now}_cell_before")
+    first, before, after, last = [state], [f"{now}_before"], [now], [f"{result}_last"]
+    if isinstance(layers, nn.LSTM):
+        first.append(cell)
+        before.append(f"{now}_cell_before")
+        after.append(f"{now}_cell")
+        last.append(f"{result}_last_cell")
+    rows.spread(graph, f"{result}_inputs", f"{result}_input", [-1])
+    graph.say(f"""
+        {", ".join(last)}, {result}_all =
+            Scan <num_scan_inputs = 1, scan_input_axes = [1], scan_output_axes = [1],
+                body = position ({_typed(before, "D")}, float[B, G] {now}_input)
+                => ({_typed(after, "D")}, float[B, D] {now}_out) {{
+                    {"".join(lines)}
+                    {now}_out = Identity ({now})
+                }}> ({", ".join(first)}, {result}_inputs)                 # (B, T, D)
+        {result} = Flatten <axis = -1> ({result}_all)                     # (R, D)""")
+
+
+def _typed(names: Sequence[str], size: str) -> str:
+    return ", ".join(f"float[B, {size}] {name}" for name in names)
 
 
 def step(graph: Float32 | Int8, layers: Layers, result: str, state: str, cell: str) -> None:

@@ -9,6 +9,7 @@ Axes: B batch, S source, T positions, V vocabulary, E embedding.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,15 @@ class Graph:
     def say(self, text: str) -> None:
         """Add lines of ONNX text."""
         self.lines.append(text + "\n")
+
+    @contextmanager
+    def body(self) -> Iterator[list[str]]:
+        """Collect what is said meanwhile: the lines of a loop's body."""
+        outer, self.lines = self.lines, []
+        try:
+            yield self.lines
+        finally:
+            self.lines = outer
 
     def constant(self, name: str, values: Any) -> None:
         """Add a constant."""

@@ -1,0 +1,112 @@
+"""A stand-in for a bundle's runner: it says the numbers of the source, and counts."""
+
+import threading
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from service.errors import StepFailed
+from service.runner import Encoded, Runner, Scored, Stepped
+from service.slots import Slots
+
+EOS, BOS, PIECES = 0, 1, 8
+
+
+class CountingRunner(Runner):
+    """Says the numbers of the source in turn, then `</s>`; can be held, and can fail."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.stepping = threading.Event()
+        self.fail_encode = False
+        self.fail_step = False
+        self.poison: int | None = None
+        self.batches: list[int] = []
+
+    def slots(self, capacity: int) -> Slots:
+        return Slots(capacity)
+
+    def width(self, length: int) -> int:
+        return -(-length // 4) * 4
+
+    def encode(self, sources: Sequence[Sequence[int]]) -> list[Encoded]:
+        if self.fail_encode:
+            self.fail_encode = False
+            raise StepFailed("encoding failed")
+        made = []
+        for source in sources:
+            memory = np.zeros((self.width(len(source)), 1), np.float32)
+            memory[: len(source), 0] = source
+            made.append(Encoded({"memory": memory}, {"state": np.zeros(1, np.float32)}))
+        return made
+
+    def step(
+        self,
+        tokens: Sequence[int],
+        memory: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> Stepped:
+        self.stepping.set()
+        assert self.gate.wait(10)
+        if self.fail_step:
+            self.fail_step = False
+            raise RuntimeError("out of luck")
+        self.batches.append(len(tokens))
+        source, at = memory["memory"][:, :, 0], state["state"][:, 0].astype(int)
+        rows = np.arange(len(at))
+        scores = np.full((len(at), PIECES), -5, np.float32)
+        scores[rows, source[rows, at].astype(int)] = -0.5
+        if self.poison is not None:
+            scores[source[:, 0] == self.poison] = np.nan
+        cross = np.eye(source.shape[1], dtype=np.float32)[at]
+        return Stepped(scores, {"cross": cross}, {"state": state["state"] + 1})
+
+    def top(self, scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        tokens = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(scores, tokens, 1), tokens
+
+
+class ForcingRunner(CountingRunner):
+    """The same, and it reads given targets at once; it writes down what it is asked, in order.
+
+    `asked` holds a number for each step, its rows, and for each call a list, the lengths of its
+    targets, which are no longer than their sources.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int | list[int]] = []
+        self.fail_force = False
+
+    @property
+    def forces(self) -> bool:
+        return True
+
+    def step(
+        self,
+        tokens: Sequence[int],
+        memory: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+    ) -> Stepped:
+        stepped = super().step(tokens, memory, state)
+        self.asked.append(len(tokens))
+        return stepped
+
+    def force(self, encoded: Sequence[Encoded], targets: Sequence[Sequence[int]]) -> list[Scored]:
+        self.stepping.set()
+        assert self.gate.wait(10)
+        self.asked.append([len(target) for target in targets])
+        if self.fail_force:
+            self.fail_force = False
+            raise RuntimeError("out of luck")
+        return [self._force(one, target) for one, target in zip(encoded, targets, strict=True)]
+
+    def _force(self, encoded: Encoded, target: Sequence[int]) -> Scored:
+        source = encoded.memory["memory"][:, 0].astype(int)
+        cross = np.eye(len(source), dtype=np.float32)[: len(target)]
+        said = source[: len(target)]
+        scores = np.where(said == np.array(target), -0.5, -5).astype(np.float32)
+        if self.poison is not None and source[0] == self.poison:
+            scores[:] = np.nan
+        return Scored(scores, {"cross": cross})
