@@ -18,6 +18,9 @@ from service.hypotheses import Chosen, Path
 from service.pace import Pace
 from service.scheduler import LANES, lane_of
 from service.search import Search
+from service.tally import Tally
+from service.timing import Times
+from service.visit import CURRENT
 from service.waiting import Sequence, Waiting
 
 Event = Chosen | list[Path] | InterlineaError
@@ -42,17 +45,19 @@ class Call:
         self.flow = flow
         self.loop = asyncio.get_running_loop()
         self.events: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
+        self.visit = CURRENT.get()
         self.gone = False
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A job on its way: whose it is, where it stands, and what it costs."""
+    """A job on its way: whose it is, where it stands, what it costs, and when it got where."""
 
     job: Job
     call: Call
     index: int
     sequence: Sequence
+    times: Times
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +70,7 @@ class Admission:
     """The queue of one engine; every method may be called from any thread."""
 
     def __init__(self, workers: int, limit: int) -> None:
+        self.tally = Tally()
         self._workers, self._limit = workers, limit
         self._changed = threading.Condition()
         self._lanes = [_Lane() for _ in range(len(LANES) + 1)]
@@ -72,6 +78,7 @@ class Admission:
         self._keys = itertools.count()
         self._pace = Pace()
         self._open = 0
+        self._taken = 0
         self._cost = 0
         self._closing = False
 
@@ -80,17 +87,25 @@ class Admission:
         """Sentences waiting or on board."""
         return self._open
 
+    @property
+    def waiting(self) -> int:
+        """Sentences that no worker has taken yet."""
+        return self._open - self._taken
+
     def admit(self, jobs: Many[Job], widths: Many[int], timeout: float) -> Call:
         """Queue the jobs of one request; raises `QueueFull` or `ShuttingDown` instead."""
         with self._changed:
             if self._closing:
                 raise ShuttingDown("the server is shutting down")
             self._refuse_if_late(timeout)
-            call = Call(next(self._keys))
+            call, now = Call(next(self._keys)), time.monotonic()
             for index, (job, width) in enumerate(zip(jobs, widths, strict=True)):
                 key = next(self._keys)
                 sequence = Sequence(key, call.flow, width, job.search.beams)
-                self._tickets[key] = Ticket(job, call, index, sequence)
+                times = Times(len(job.source), now)
+                self._tickets[key] = Ticket(job, call, index, sequence, times)
+                if call.visit is not None:
+                    call.visit.times.append(times)
                 self._lanes[lane_of(width)].waiting.add(sequence)
                 self._cost += sequence.cost
             self._open += len(jobs)
@@ -138,20 +153,31 @@ class Admission:
                 taken.append(self._tickets[sequence.key])
                 count += sequence.beams
             here.on_board += count
+            self._note_taken(taken)
         return taken
+
+    def _note_taken(self, tickets: Many[Ticket]) -> None:
+        self._taken += len(tickets)
+        now = time.monotonic()
+        for ticket in tickets:
+            ticket.times.taken = now
+            self.tally.waits.add(now - ticket.times.admitted)
 
     def leave(self, tickets: Many[Ticket]) -> None:
         """Note sentences that were taken and are done, whatever came of them."""
         if not tickets:
             return
+        now = time.monotonic()
         with self._changed:
+            self._taken -= len(tickets)
             for ticket in tickets:
+                ticket.times.done = now
                 sequence = ticket.sequence
                 self._lanes[lane_of(sequence.width)].on_board -= sequence.beams
                 self._forget(sequence)
             cost = sum(ticket.sequence.cost for ticket in tickets)
             busy = any(lane.waiting for lane in self._lanes)
-            self._pace.finished(cost, time.monotonic(), busy)
+            self._pace.finished(cost, now, busy)
 
     def withdraw(self, call: Call) -> None:
         """Drop what is left of a request: what waits at once, what runs before the next step."""
@@ -159,6 +185,7 @@ class Admission:
         with self._changed:
             for lane in self._lanes:
                 for sequence in lane.waiting.withdraw(call.flow):
+                    self.tally.dropped += 1
                     self._forget(sequence)
 
     def close(self) -> None:

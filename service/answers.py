@@ -167,11 +167,27 @@ class ModelName(_Answer):
     version: str
 
 
+class TimingAnswer(_Answer):
+    """How long a request took, in milliseconds, and what it was made of."""
+
+    queue: float = Field(description="Until its first sentence was taken from the queue.")
+    encode: float = Field(description="While at least one of its sentences was encoded.")
+    decode: float = Field(description="While at least one of its sentences was decoded.")
+    total: float = Field(description="From its arrival until its answer was written as JSON.")
+    steps: int = Field(description="Decoder steps of its sentences, added up.")
+    source_tokens: int = Field(description="Tokens that were read, `</s>` included.")
+    target_tokens: int = Field(description="Tokens that were written, `</s>` included.")
+
+
+Timed = Annotated[TimingAnswer | None, Field(description="Only where `timing` was asked for.")]
+
+
 class TranslateAnswer(_Answer):
     """What `POST /translate` answers: a translation for each text, in order."""
 
     model: ModelName
     translations: list[TranslationAnswer]
+    timing: Timed = None
 
 
 class AlignmentAnswer(_Answer):
@@ -195,6 +211,7 @@ class AlignAnswer(_Answer):
         default=None, description="The model of the other direction; only with `symmetrize`."
     )
     alignments: list[AlignmentAnswer]
+    timing: Timed = None
 
 
 class LinkRuleAnswer(BaseModel):

@@ -5,7 +5,7 @@ catalog chooses, and written (`wire`, `responses`). What can fail raises an `Int
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated
 
@@ -24,16 +24,27 @@ from service.answers import (
 )
 from service.catalog import Catalog
 from service.directions import align_both_ways
-from service.documentation import DESCRIPTION, PAGE, add_documentation, answers, body
+from service.documentation import (
+    DESCRIPTION,
+    PAGE,
+    add_documentation,
+    answers,
+    body,
+    timed,
+)
 from service.errors import Unavailable
 from service.limits import check_align, check_translate
 from service.request_ids import RequestIds
 from service.requests import check_query, read_json, unless_gone
-from service.responses import LastResort, add_refusals, answer
+from service.responses import LastResort, add_refusals, answer, timed_answer
 from service.schemas import AlignQuery, AlignRequest, TranslateRequest, read
 from service.settings import Settings, read_settings
 from service.streaming import streamed, wants_events
+from service.translator import Translator
 from service.version import version
+from service.visit import CURRENT
+from service.watchers import UNTOLD, Watchers
+from service.watching import Watching
 
 
 def create_app(
@@ -41,9 +52,11 @@ def create_app(
 ) -> FastAPI:
     """The application; without settings it reads them from the environment.
 
-    `load` is called, in a thread, when the server starts; what it raises stops the start.
+    `load` is called, in a thread, when the server starts; what it raises stops the start. Raises
+    `InvalidSettings` where a setting asks for what is not installed.
     """
     settings = settings or read_settings()
+    watchers = Watchers(settings, lambda: getattr(app.state, "catalog", None))
     app = FastAPI(
         title="Interlinea",
         version=version(),
@@ -51,20 +64,22 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_life(settings, load),
+        lifespan=_life(settings, load, watchers),
+        telemetry=UNTOLD,
     )
-    app.state.settings = settings
+    app.state.settings, app.state.metrics = settings, watchers.metrics
     _add_routes(app)
     add_documentation(app)
     add_refusals(app)
     app.add_middleware(GZipMiddleware, minimum_size=settings.gzip_bytes, compresslevel=6)
     app.add_middleware(LastResort)
+    app.add_middleware(Watching, watchers=watchers.all)
     app.add_middleware(RequestIds)  # added last, so outermost
     return app
 
 
 def _life(
-    settings: Settings, load: Callable[[Settings], Catalog]
+    settings: Settings, load: Callable[[Settings], Catalog], watchers: Watchers
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -74,18 +89,21 @@ def _life(
             yield
         finally:
             await asyncio.to_thread(catalog.close, settings.grace_seconds)
+            await watchers.close()
 
     return life
 
 
 def _add_routes(app: FastAPI) -> None:
     app.get("/", include_in_schema=False)(_root)
+    if app.state.metrics is not None:
+        app.get("/metrics", include_in_schema=False)(_metrics)
     app.post(
         "/translate",
         tags=["translation"],
         summary="Translate texts",
         response_model=TranslateAnswer,
-        responses=answers(examples.TRANSLATED, 400, 413, 415, 422, 500, 503, 504),
+        responses=timed(answers(examples.TRANSLATED, 400, 413, 415, 422, 500, 503, 504)),
         openapi_extra=body(TranslateRequest, examples.TRANSLATE),
     )(_translate)
     app.post(
@@ -93,7 +111,7 @@ def _add_routes(app: FastAPI) -> None:
         tags=["translation"],
         summary="Align pairs of texts",
         response_model=AlignAnswer,
-        responses=answers(examples.ALIGNED, 400, 413, 415, 422, 500, 503, 504),
+        responses=timed(answers(examples.ALIGNED, 400, 413, 415, 422, 500, 503, 504)),
         openapi_extra=body(AlignRequest, examples.ALIGN),
     )(_align)
     app.get(
@@ -101,7 +119,7 @@ def _add_routes(app: FastAPI) -> None:
         tags=["translation"],
         summary="Align one pair",
         response_model=AlignAnswer,
-        responses=answers(examples.ALIGNED, 400, 422, 500, 503, 504),
+        responses=timed(answers(examples.ALIGNED, 400, 422, 500, 503, 504)),
     )(_align_one)
     app.get(
         "/models",
@@ -147,13 +165,13 @@ async def _translate(request: Request) -> Response:
     settings = _settings(request)
     asked = read(TranslateRequest, await read_json(request, settings.max_body_bytes))
     check_translate(asked, settings)
-    translator = _catalog(request).choose(asked.source, asked.target)
+    translator = _chosen(request, asked, asked.texts())
     options = asked.options(settings.timeout_seconds)
     if wants_events(request):
         events = translator.stream(asked.texts(), options)
-        return await streamed(request, translator.manifest, events, asked.matrix)
+        return await streamed(request, translator.manifest, events, asked.matrix, asked.timing)
     done = await unless_gone(request, translator.translate(asked.texts(), options))
-    return answer(wire.translated(translator.manifest, done, asked.matrix))
+    return timed_answer(wire.translated(translator.manifest, done, asked.matrix), asked.timing)
 
 
 async def _align(request: Request) -> Response:
@@ -171,16 +189,17 @@ async def _align_one(request: Request, query: Annotated[AlignQuery, Query()]) ->
 async def _aligned(request: Request, asked: AlignRequest) -> Response:
     settings = _settings(request)
     check_align(asked, settings)
-    translator = _catalog(request).choose(asked.source, asked.target)
-    options = asked.options(settings.timeout_seconds)
     pairs = asked.translator_pairs()
+    translator = _chosen(request, asked, [(pair.source, pair.target) for pair in pairs])
+    options = asked.options(settings.timeout_seconds)
     if asked.symmetrize is None:
         done = await unless_gone(request, translator.align(pairs, options))
-        return answer(wire.aligned(translator.manifest, done, asked.matrix))
+        return timed_answer(wire.aligned(translator.manifest, done, asked.matrix), asked.timing)
     reverse = _catalog(request).reverse(translator)
     work = align_both_ways(translator, reverse, pairs, options, asked.symmetrize)
     done = await unless_gone(request, work)
-    return answer(wire.aligned(translator.manifest, done, asked.matrix, reverse.manifest))
+    told = wire.aligned(translator.manifest, done, asked.matrix, reverse.manifest)
+    return timed_answer(told, asked.timing)
 
 
 async def _models(request: Request) -> Response:
@@ -195,10 +214,25 @@ async def _live() -> Response:
     return answer({"status": "live"})
 
 
+async def _metrics(request: Request) -> Response:
+    content, media_type = request.app.state.metrics.exposition(request.headers.get("accept", ""))
+    return Response(content, headers={"Content-Type": media_type})
+
+
 async def _ready(request: Request) -> Response:
     if not _catalog(request).ready():
         raise Unavailable("not every bundle has translated its first sentence yet")
     return answer({"status": "ready"})
+
+
+def _chosen(
+    request: Request, asked: TranslateRequest | AlignRequest, texts: Sequence[object]
+) -> Translator:
+    """The translator of a request, which the visit notes, with the texts."""
+    translator = _catalog(request).choose(asked.source, asked.target)
+    if (visit := CURRENT.get()) is not None:
+        visit.model, visit.texts = translator.manifest.name, texts
+    return translator
 
 
 def _settings(request: Request) -> Settings:

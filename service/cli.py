@@ -1,13 +1,13 @@
 """The command line: `interlinea serve`, `interlinea version`."""
 
 import gc
-import logging
 import math
 import sys
 from typing import Annotated, NoReturn
 
 import typer
 
+from service import logs
 from service.errors import BundleError
 from service.settings import InvalidSettings, Settings, read_settings
 from service.version import version as release
@@ -37,11 +37,9 @@ def serve(
 ) -> None:
     """Serve translations over HTTP; every setting is an INTERLINEA_* variable."""
     try:
-        settings = read_settings(host, port)
+        _serve(read_settings(host, port))
     except InvalidSettings as error:
         _stop(error.problems, MISUSED)
-    try:
-        _serve(settings)
     except BundleError as error:
         _stop((error.message,), FAILED)
 
@@ -59,19 +57,17 @@ def _serve(settings: Settings) -> None:
     from service.app import create_app
     from service.catalog import Catalog
 
-    level = settings.log_level
-    logging.basicConfig(
-        level=logging.DEBUG if level == "trace" else level.upper(),
-        format="%(levelname)s: %(name)s: %(message)s",
-    )
+    logs.configure(settings)
+    application = create_app(settings, lambda _: catalog)  # refuses settings that cannot work
     catalog = Catalog.load(settings)
     _tune_interpreter()
     uvicorn.run(
-        create_app(settings, lambda _: catalog),
+        application,
         host=settings.host,
         port=settings.port,
-        log_level=level,
-        access_log=level in ("debug", "trace"),  # a line costs as much as reading a request
+        log_config=None,  # as `logs` configured it
+        log_level=settings.log_level,
+        access_log=False,  # its lines hold queries, and so texts
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
     )
 

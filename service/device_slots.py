@@ -30,6 +30,11 @@ class DeviceSlots:
         self._state: Mapping[str, Tensor] | None = None  # the same
         self._ahead = False  # the state on the device is newer than the host's
 
+    @property
+    def width(self) -> int:
+        """Padded source tokens that every row holds."""
+        return self._host.width
+
     def put(
         self, memory: Mapping[str, Array], state: Mapping[str, Array], rows: Sequence[int]
     ) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from service import examples
-from service.answers import DiagnosticsAnswer, ErrorAnswer
+from service.answers import DiagnosticsAnswer, ErrorAnswer, TimingAnswer
 from service.schemas import AlignRequest, TranslateRequest
 
 Responses = dict[int | str, dict[str, Any]]
@@ -40,6 +40,16 @@ def answers(example: object, *refused: int) -> Responses:
     responses: Responses = {200: {"content": {"application/json": {"example": example}}}}
     for status in refused:
         responses[status] = {"model": ErrorAnswer, "description": _REASONS[status]}
+    return responses
+
+
+def timed(responses: Responses) -> Responses:
+    """The same of a route that says how long its answer took."""
+    described = (
+        "Milliseconds of `queue`, `encode`, `decode`, `serialise` and `total`; not of a stream."
+    )
+    header = {"description": described, "schema": {"type": "string"}}
+    responses[200]["headers"] = {"Server-Timing": header}
     return responses
 
 
@@ -90,6 +100,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas[shape.__name__] = schema
     schemas[ErrorAnswer.__name__]["example"] = examples.REFUSED
     schemas[DiagnosticsAnswer.__name__]["example"] = examples.DIAGNOSTICS
+    schemas[TimingAnswer.__name__]["example"] = examples.TIMING
     for parameter in document["paths"]["/align"]["get"]["parameters"]:
         if parameter["name"] in examples.ALIGN_QUERY:
             parameter["example"] = examples.ALIGN_QUERY[parameter["name"]]

@@ -13,6 +13,7 @@ from service.admission import Admission, Call, Job
 from service.errors import DeadlineExceeded, InterlineaError
 from service.hypotheses import Chosen, Path
 from service.runner import Runner
+from service.tally import Load, added
 from service.worker import Worker
 
 DEFAULT_TIMEOUT = 600.0
@@ -48,6 +49,12 @@ class Engine:
     def pending(self) -> int:
         """Sentences waiting or running."""
         return self._admission.pending
+
+    def load(self) -> Load:
+        """Return what is in hand, and what all threads have done so far."""
+        waiting = self._admission.waiting
+        done = added([self._admission.tally, *(worker.tally for worker in self._workers)])
+        return Load(waiting, max(0, self.pending - waiting), done)
 
     async def run(self, jobs: Sequence[Job], timeout: float = DEFAULT_TIMEOUT) -> list[list[Path]]:
         """Decode jobs; if one fails or the caller is cancelled, the others are dropped.

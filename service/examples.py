@@ -127,6 +127,16 @@ DIAGNOSTICS: Example = {
     ],
 }
 
+TIMING: Example = {
+    "queue": 0.26,
+    "encode": 11.32,
+    "decode": 24.61,
+    "total": 62.41,
+    "steps": 12,
+    "source_tokens": 11,
+    "target_tokens": 12,
+}
+
 MODELS: list[Example] = [
     {
         **_MODEL,

@@ -1,6 +1,7 @@
 """Answers and refusals as HTTP responses; the one place where an error meets its status."""
 
 import logging
+import time
 from collections.abc import Mapping
 
 import orjson
@@ -20,13 +21,22 @@ from service.errors import (
     WrongMethod,
 )
 from service.schemas import invalid_request
+from service.visit import CURRENT, Timing
+from service.wire import Wire, timing
 
 log = logging.getLogger("interlinea.http")
 
 
 def to_json(content: object) -> bytes:
-    """Plain data, or arrays of numbers inside it, as JSON."""
-    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    """Plain data as JSON; arrays inside it are matrices, whose bytes the visit counts."""
+    return orjson.dumps(content, default=_matrix)
+
+
+def _matrix(weights: object) -> orjson.Fragment:
+    written = orjson.dumps(weights, option=orjson.OPT_SERIALIZE_NUMPY)
+    if (visit := CURRENT.get()) is not None:
+        visit.attention_bytes += len(written)
+    return orjson.Fragment(written)
 
 
 def answer(content: object, status: int = 200) -> Response:
@@ -34,8 +44,38 @@ def answer(content: object, status: int = 200) -> Response:
     return Response(to_json(content), status, media_type="application/json")
 
 
+def timed_answer(content: Wire, timed: bool) -> Response:
+    """An answer whose times are in its `Server-Timing`, and in itself where `timed` asks so.
+
+    https://www.w3.org/TR/server-timing/: durations in milliseconds.
+    """
+    response = Response(timed_json(content, timed), media_type="application/json")
+    if (visit := CURRENT.get()) is not None:
+        response.headers["Server-Timing"] = server_timing(visit.timing())
+    return response
+
+
+def timed_json(content: Wire, timed: bool) -> bytes:
+    """An answer as JSON, with its times where `timed` asks so; with it the visit is answered."""
+    visit = CURRENT.get()
+    if timed and visit is not None:
+        content = {**content, "timing": timing(visit.timing())}
+    written = to_json(content)
+    if visit is not None:
+        visit.answered = time.monotonic()
+    return written
+
+
+def server_timing(spent: Timing) -> str:
+    """The value of the header."""
+    phases = ("queue", "encode", "decode", "serialise", "total")
+    return ", ".join(f"{name};dur={getattr(spent, name) * 1000:.2f}" for name in phases)
+
+
 def failure(error: InterlineaError, request_id: str) -> dict[str, object]:
-    """The one shape of every failure."""
+    """The one shape of every failure; its code is noted for those who watch the request."""
+    if (visit := CURRENT.get()) is not None:
+        visit.code = error.code
     content: dict[str, object] = {
         "code": error.code,
         "message": error.message,

@@ -82,6 +82,13 @@ Heads = Annotated[
     bool,
     Field(description="Whether to return the matrix of each head too, beside their mean."),
 ]
+Timed = Annotated[
+    bool,
+    Field(
+        description="Whether the answer tells how long it took: waiting, encoding, decoding and "
+        "all together, in milliseconds.",
+    ),
+]
 Symmetrize = Annotated[
     Method | None,
     Field(
@@ -142,6 +149,7 @@ class TranslateRequest(_Request):
     timeout: Timeout = None
     matrix: Form = "decimals"
     diagnostics: Diagnose = False
+    timing: Timed = False
 
     def texts(self) -> list[str]:
         """The texts, of which a lone string is one."""
@@ -202,6 +210,7 @@ class AlignRequest(_Request):
     timeout: Timeout = None
     matrix: Form = "decimals"
     diagnostics: Diagnose = False
+    timing: Timed = False
 
     def translator_pairs(self) -> list[Pair]:
         """The pairs as the translator takes them."""
@@ -235,6 +244,7 @@ class AlignQuery(_Request):
     unit: Unit = Field(default="token", description="What the rows and columns of the matrix are.")
     symmetrize: Symmetrize = None
     diagnostics: Annotated[Diagnose, Field(strict=False)] = False
+    timing: Annotated[Timed, Field(strict=False)] = False
 
     def request(self) -> AlignRequest:
         """The same question as a body would ask it."""
@@ -248,6 +258,7 @@ class AlignQuery(_Request):
             unit=self.unit,
             symmetrize=self.symmetrize,
             diagnostics=self.diagnostics,
+            timing=self.timing,
         )
 
 

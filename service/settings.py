@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "INTERLINEA_"
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
+LogFormat = Literal["text", "json"]
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 
@@ -90,6 +91,23 @@ class Settings(BaseSettings):
     )
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
         default="info", description="Least severe messages to log."
+    )
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
+        default="text", description="How log lines are written."
+    )
+    access_log: bool = Field(
+        default=False, description="Whether to log a line for each request, without its text."
+    )
+    log_texts: bool = Field(
+        default=False,
+        description="Whether log lines may hold the texts of requests; for debugging only.",
+    )
+    metrics: bool = Field(
+        default=True, description="Whether `/metrics` answers, in the format of Prometheus."
+    )
+    tracing: bool = Field(
+        default=False,
+        description="Whether requests are traced with OpenTelemetry, as the OTEL_* variables say.",
     )
     gzip_bytes: int = Field(
         default=1024,

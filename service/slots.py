@@ -28,6 +28,11 @@ takes what they hold looks inside."""
 class AnySlots(Protocol):
     """What a worker asks of the slots of a runner, wherever they are; `Slots` says what is what."""
 
+    @property
+    def width(self) -> int:
+        """Padded source tokens that every row holds."""
+        ...
+
     def put(
         self, memory: Mapping[str, Array], state: Mapping[str, Array], rows: Sequence[int]
     ) -> None:

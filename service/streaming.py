@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -16,11 +17,12 @@ from starlette.types import Receive, Scope, Send
 
 from service import wire
 from service.bundle import Manifest
-from service.errors import InterlineaError
+from service.errors import Cancelled, InterlineaError
 from service.requests import unless_gone, until_gone
-from service.responses import failure, to_json
+from service.responses import failure, timed_json, to_json
 from service.schemas import MatrixForm
 from service.translation import Progress, SentenceDone, TokenChosen
+from service.visit import CURRENT
 
 EVENTS = "text/event-stream"
 
@@ -37,14 +39,19 @@ async def streamed(
     manifest: Manifest,
     progress: AsyncGenerator[Progress, None],
     form: MatrixForm,
+    timed: bool,
 ) -> "EventStream":
-    """Answer with what `progress` tells; raises what it raises before its first event."""
+    """Answer with what `progress` tells; raises what it raises before its first event.
+
+    If the answer is `timed`, its last event says how long it took.
+    """
     try:
         first = await unless_gone(request, _first(progress))
     except BaseException:
         await progress.aclose()
         raise
-    return EventStream(_events(request, manifest, first, progress, form))
+    write = _Writer(manifest, form, timed)
+    return EventStream(_events(request, first, progress, write))
 
 
 class EventStream(StreamingResponse):
@@ -64,6 +71,8 @@ class EventStream(StreamingResponse):
                 await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
                 if sending.done():
                     sending.result()
+                elif (visit := CURRENT.get()) is not None:
+                    visit.code = Cancelled.code
             finally:
                 sending.cancel()
                 gone.cancel()
@@ -74,34 +83,42 @@ async def _first(progress: AsyncGenerator[Progress, None]) -> Progress:
     return await anext(progress)
 
 
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """What it takes to write a piece of progress as an event."""
+
+    manifest: Manifest
+    form: MatrixForm
+    timed: bool
+
+    def event(self, progress: Progress) -> bytes:
+        if isinstance(progress, TokenChosen):
+            return _spell("token", to_json(wire.token_chosen(progress, self.form)))
+        if isinstance(progress, SentenceDone):
+            return _spell("sentence", to_json(wire.sentence_done(progress, self.form)))
+        whole = wire.translated(self.manifest, progress, self.form)
+        return _spell("done", timed_json(whole, self.timed))
+
+
 async def _events(
     request: Request,
-    manifest: Manifest,
     first: Progress,
     rest: AsyncGenerator[Progress, None],
-    form: MatrixForm,
+    write: _Writer,
 ) -> AsyncGenerator[bytes, None]:
     async with aclosing(rest):
-        yield _event(manifest, first, form)
+        yield write.event(first)
         try:
             async for progress in rest:
-                yield _event(manifest, progress, form)
+                yield write.event(progress)
         except InterlineaError as error:
-            yield _spell("error", failure(error, request.state.request_id))
+            yield _spell("error", to_json(failure(error, request.state.request_id)))
         except Exception:
             request_id = request.state.request_id
             log.exception("request %s failed", request_id)
             unknown = InterlineaError("something went wrong here; the log says what")
-            yield _spell("error", failure(unknown, request_id))
+            yield _spell("error", to_json(failure(unknown, request_id)))
 
 
-def _event(manifest: Manifest, progress: Progress, form: MatrixForm) -> bytes:
-    if isinstance(progress, TokenChosen):
-        return _spell("token", wire.token_chosen(progress, form))
-    if isinstance(progress, SentenceDone):
-        return _spell("sentence", wire.sentence_done(progress, form))
-    return _spell("done", wire.translated(manifest, progress, form))
-
-
-def _spell(name: str, content: object) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), to_json(content))
+def _spell(name: str, written: bytes) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), written)

@@ -26,6 +26,7 @@ from service.reading import Reader, Reading
 from service.repetition import allowed
 from service.search import Forced, Greedy, Search
 from service.segmentation import Segmented, join_gap, segment
+from service.tally import Load
 from service.tokenizer import Spelling, check_unicode
 from service.translation import (
     Alignment,
@@ -72,6 +73,10 @@ class Translator:
     def close(self, grace: float) -> None:
         """Finish within `grace` seconds what is on board, and stop the threads."""
         self._engine.close(grace)
+
+    def load(self) -> Load:
+        """Return what its engine has in hand and has done."""
+        return self._engine.load()
 
     # ------------------------------------------------------------------ translate
 

@@ -25,8 +25,10 @@ from service.translation import (
     TranslatedSentence,
     Translation,
 )
+from service.visit import Timing
 
 DECIMALS = 4
+MILLISECONDS = 1000
 SCALE = 10**DECIMALS
 
 Wire = dict[str, object]
@@ -75,6 +77,22 @@ def sentence_done(done: SentenceDone, form: MatrixForm) -> Wire:
     """A `sentence` event."""
     place: Wire = {"text": done.text, "sentence": done.sentence}
     return {**place, "translated": _sentence(done.translated, form)}
+
+
+def timing(spent: Timing) -> Wire:
+    """The field of the times, in milliseconds."""
+    seconds = {
+        "queue": spent.queue,
+        "encode": spent.encode,
+        "decode": spent.decode,
+        "total": spent.total,
+    }
+    return {
+        **{name: round(one * MILLISECONDS, 2) for name, one in seconds.items()},
+        "steps": spent.steps,
+        "source_tokens": spent.source_tokens,
+        "target_tokens": spent.target_tokens,
+    }
 
 
 def language(language: Language) -> Wire:

@@ -13,6 +13,7 @@ on. Answers go to the event loops that wait for them, once a step.
 
 import logging
 import threading
+import time
 from asyncio import AbstractEventLoop
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -23,10 +24,11 @@ from numpy.typing import NDArray
 from service.admission import Admission, Event, Ticket
 from service.errors import InterlineaError, ShuttingDown, StepFailed
 from service.hypotheses import Outputs
-from service.pairs import LONGEST, Given, Pairs, steps_after
+from service.pairs import LONGEST, Given, Pairs, padded, steps_after
 from service.runner import Encoded, Runner, Scored
 from service.scheduler import ENCODE_ROWS, ENCODE_TOKENS, LANES, Batch, Scheduler
 from service.search import Forced
+from service.tally import Tally
 
 Rows = NDArray[np.int64]
 Post = tuple[Ticket, Event]
@@ -40,8 +42,9 @@ class Worker:
     """A thread that decodes what `admission` hands out until nothing is left."""
 
     def __init__(self, runner: Runner, admission: Admission, slots: int, tokens: int) -> None:
+        self.tally = Tally()
         self._admission = admission
-        self._lanes = [Lane(runner, slots, tokens) for _ in range(len(LANES) + 1)]
+        self._lanes = [Lane(runner, slots, tokens, self.tally) for _ in range(len(LANES) + 1)]
         self._stopped = False
         self._thread = threading.Thread(target=self._loop, name="interlinea-worker", daemon=True)
         self._thread.start()
@@ -78,6 +81,8 @@ class Worker:
 
     def _deliver(self, left: "Left") -> None:
         self._admission.leave(left.tickets)  # first, so that who is answered counts no more
+        if left.tickets:
+            left.count(self.tally)
         _post(left.posts)
 
 
@@ -93,16 +98,34 @@ class Left:
         self.posts.append((ticket, event))
         self.tickets.append(ticket)
 
+    def count(self, tally: Tally) -> None:
+        """Note what came of the tickets; those without a last event were dropped."""
+        dropped = len(self.tickets)
+        for ticket, event in self.posts:
+            if isinstance(event, list):
+                ticket.times.target = len(event[0].tokens)
+                tally.source_tokens += ticket.times.source
+                tally.target_tokens += ticket.times.target
+                tally.done += 1
+                dropped -= 1
+            elif isinstance(event, InterlineaError):
+                tally.failed += 1
+                dropped -= 1
+        tally.dropped += dropped
+
 
 class Lane:
     """The batch of sentences of about one length: their rows, their state, their searches."""
 
-    def __init__(self, runner: Runner, slots: int, tokens: int) -> None:
+    def __init__(self, runner: Runner, slots: int, tokens: int, tally: Tally) -> None:
         self._runner = runner
         self._scheduler = Scheduler(slots, tokens)
         self._pairs = Pairs(tokens)
         self.rest = 0  # steps of those on board before targets are read at once again
         self._slots = runner.slots(slots)
+        self._tally = tally
+        self._steps = 0
+        self._real = 0  # source tokens of all rows on board, without padding
         self._tickets: dict[int, Ticket] = {}
         self._encoded: dict[int, Encoded] = {}
 
@@ -129,13 +152,16 @@ class Lane:
         """Encode sentences, a bounded batch at a time, and let them wait for rows."""
         left = Left()
         for batch in _encoder_batches(tickets):
+            begun = time.monotonic()
             try:
                 encoded = self._runner.encode([ticket.job.source for ticket in batch])
             except Exception as error:
-                log.exception("encoding failed")
+                log.exception("encoding failed", extra=_requests(batch))
+                self._tally.failed_encodings += 1
                 for ticket in batch:
                     left.end(ticket, _typed(error))
                 continue
+            self._note_encoded(batch, begun)
             for ticket, one in zip(batch, encoded, strict=True):
                 self._tickets[ticket.sequence.key] = ticket
                 self._encoded[ticket.sequence.key] = one
@@ -162,16 +188,19 @@ class Lane:
         if not batch:
             return left
         tickets = [self._tickets[pair.sequence.key] for pair in batch]
+        begun = time.monotonic()
         try:
             encoded = [self._encoded[pair.sequence.key] for pair in batch]
             scored = self._runner.force(encoded, [pair.search.target for pair in batch])
             for ticket, pair, said in zip(tickets, batch, scored, strict=True):
                 left.end(ticket, _settled(pair.search, said))
         except Exception as error:
-            log.exception("reading given targets failed")
+            log.exception("reading given targets failed", extra=_requests(tickets))
+            self._tally.failed_readings += 1
             for ticket in tickets:
                 if ticket not in left.tickets:
                     left.end(ticket, _typed(error))
+        self._note_read(tickets, batch, begun)
         self._release(tickets)
         return left
 
@@ -182,14 +211,17 @@ class Lane:
         batch = self._scheduler.next_batch()
         if not batch.running:
             return left
+        begun = time.monotonic()
         try:
-            self._board(batch)
+            self._board(batch, begun)
             self._decode(left)
         except Exception as error:
-            log.exception("a step failed")
+            log.exception("a step failed", extra=_requests(self._running()))
+            self._tally.failed_steps += 1
             for ticket in self._running():
                 if ticket not in left.tickets:
                     left.end(ticket, _typed(error))
+        self._note_step(time.monotonic() - begun)
         self._release([ticket for ticket in left.tickets if ticket.sequence.rows])
         return left
 
@@ -207,8 +239,36 @@ class Lane:
         left.tickets.extend(gone)
         self._release(gone)
 
-    def _board(self, batch: Batch) -> None:
+    def _note_encoded(self, batch: Sequence[Ticket], begun: float) -> None:
+        now = time.monotonic()
+        for ticket in batch:
+            ticket.times.encoding, ticket.times.encoded = begun, now
+        real = sum(ticket.times.source for ticket in batch)
+        self._tally.encoded(now - begun, real, len(batch) * batch[-1].sequence.width)
+
+    def _note_step(self, seconds: float) -> None:
+        self._steps += 1
+        rows = self._scheduler.used
+        fill = rows / self._scheduler.capacity
+        self._tally.stepped(seconds, fill, self._real, rows * self._slots.width)
+
+    def _note_read(self, tickets: Sequence[Ticket], batch: Sequence[Given], begun: float) -> None:
+        for ticket in tickets:
+            ticket.times.boarded = begun
+        real = sum(pair.length for pair in batch)
+        self._tally.read(time.monotonic() - begun, real, padded(batch))
+
+    def _note_left(self, ticket: Ticket) -> None:
+        times = ticket.times
+        if times.boarded and ticket.sequence.rows:
+            times.steps = self._steps - times.step
+            self._real -= times.source * ticket.sequence.beams
+
+    def _board(self, batch: Batch, now: float) -> None:
         for sequence in batch.joining:
+            times = self._tickets[sequence.key].times
+            times.boarded, times.step = now, self._steps
+            self._real += times.source * sequence.beams
             encoded = self._encoded.pop(sequence.key)
             self._slots.put(encoded.memory, encoded.state, sequence.rows)
         self._slots.move(batch.moves, self._scheduler.used)
@@ -252,6 +312,8 @@ class Lane:
     def _release(self, tickets: Collection[Ticket]) -> None:
         if not tickets:
             return
+        for ticket in tickets:
+            self._note_left(ticket)
         sequences = [ticket.sequence for ticket in tickets]
         self._pairs.withdraw(sequences)
         self._scheduler.withdraw([sequence for sequence in sequences if not sequence.rows])
@@ -282,6 +344,13 @@ def _settled(search: Forced, scored: Scored) -> Event:
     if np.isnan(scored.scores).any():
         return StepFailed(NOT_FINITE)
     return search.settle(scored.scores, scored.attention)
+
+
+def _requests(tickets: Iterable[Ticket]) -> dict[str, object]:
+    """Say in a log line whose sentences these are, as far as that is known."""
+    visits = (ticket.call.visit for ticket in tickets)
+    names = dict.fromkeys(visit.request_id for visit in visits if visit is not None)
+    return {"facts": {"request_ids": list(names)}} if names else {}
 
 
 def _typed(error: Exception) -> InterlineaError:

@@ -15,6 +15,7 @@ from service.diagnostics import Seen, diagnose
 from service.errors import NoReverseModel, QueueFull, StepFailed, UnknownPair
 from service.options import Options, Pair
 from service.segmentation import Span
+from service.tally import Load, Tally
 from service.translation import (
     Alignment,
     Hypothesis,
@@ -124,6 +125,9 @@ class FakeTranslator:
         sides = side("Thanks", None), side("Merci", -0.25)
         told = TOLD if options.diagnostics else None
         return [Alignment(*sides, MATRIX, self.links, "0-0", -0.25, told) for _ in pairs]
+
+    def load(self) -> Load:
+        return Load(2, 1, Tally(done=5))
 
     async def _wait(self) -> None:
         self.started.set()

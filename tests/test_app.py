@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator, MutableMapping
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from service.answers import (
     HealthAnswer,
     LanguageAnswer,
     ModelAnswer,
+    TimingAnswer,
     TranslateAnswer,
 )
 from service.app import create_app
@@ -23,6 +25,8 @@ from service.catalog import Catalog
 from service.options import Options, Pair
 from service.settings import Settings
 from tests.stand_ins import FakeCatalog, FakeTranslator
+
+SERVER_TIMING = ["queue", "encode", "decode", "serialise", "total"]
 
 
 @pytest.fixture
@@ -150,6 +154,24 @@ def test_diagnostics_come_where_they_are_asked_for(client: TestClient) -> None:
     aligned = AlignAnswer.model_validate(client.get("/align", params=query).json())
     assert aligned.alignments[0].diagnostics == sentence.diagnostics
     assert aligned.reverse_model is None
+
+
+def test_every_answer_says_how_long_it_took(client: TestClient) -> None:
+    pairs = [{"source_text": "Thanks"}]
+    for timing in (False, True):
+        for response in (
+            client.post("/translate", json={"text": "Thanks", "timing": timing}),
+            client.post("/align", json={"pairs": pairs, "timing": timing}),
+            client.get("/align", params={"source_text": "Thanks", "timing": timing}),
+        ):
+            entries = response.headers["Server-Timing"].split(", ")
+            names = [re.fullmatch(r"(\w+);dur=\d+\.\d\d", entry) for entry in entries]
+            assert [name and name[1] for name in names] == SERVER_TIMING
+            assert ("timing" in response.json()) == timing
+            if timing:
+                told = TimingAnswer.model_validate(response.json()["timing"])
+                assert 0 < told.total <= float(entries[-1].partition("=")[2]) + 0.01
+    assert "Server-Timing" not in client.post("/translate", json={"text": "full"}).headers
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def test_serve_runs_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Catalog, "load", lambda settings: None)
     monkeypatch.setattr(uvicorn, "run", run)
     monkeypatch.setattr("service.cli._tune_interpreter", lambda: ran.update(tuned=True))
+    monkeypatch.setattr("service.logs.configure", lambda settings: ran.update(logs=settings.port))
     monkeypatch.setenv("INTERLINEA_HOST", "10.0.0.1")
     monkeypatch.setenv("INTERLINEA_GRACE_SECONDS", "2.5")
     result = CliRunner().invoke(app, ["serve", "--port", "9001"])
@@ -64,7 +65,9 @@ def test_serve_runs_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
         "host": "10.0.0.1",
         "port": 9001,
         "tuned": True,
+        "logs": 9001,
         "log_level": "info",
+        "log_config": None,
         "access_log": False,
         "timeout_graceful_shutdown": 3,
     }

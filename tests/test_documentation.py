@@ -70,13 +70,18 @@ def test_bodies_have_examples_in_the_order_of_their_fields(document: Any) -> Non
 def test_what_is_asked_for_by_a_flag_is_explained(document: Any) -> None:
     schemas = document["components"]["schemas"]
     assert schemas["DiagnosticsAnswer"]["example"] == examples.DIAGNOSTICS
+    assert schemas["TimingAnswer"]["example"] == examples.TIMING
     for name in ("TranslateRequest", "AlignRequest"):
         assert "entropy" in schemas[name]["properties"]["diagnostics"]["description"]
+        assert "milliseconds" in schemas[name]["properties"]["timing"]["description"]
     described = schemas["AlignRequest"]["properties"]["symmetrize"]
     assert "null" in described["description"]
     assert described["examples"] == ["grow-diag-final-and"]
     names = {one["name"] for one in document["paths"]["/align"]["get"]["parameters"]}
-    assert {"symmetrize", "diagnostics"} <= names
+    assert {"symmetrize", "diagnostics", "timing"} <= names
+    for path, method in (("/translate", "post"), ("/align", "post"), ("/align", "get")):
+        answer = document["paths"][path][method]["responses"]["200"]
+        assert "queue" in answer["headers"]["Server-Timing"]["description"]
 
 
 def test_refusals_have_our_shape_only(document: Any) -> None:

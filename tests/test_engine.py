@@ -1,6 +1,7 @@
 """Engine: joins and leaves, cancellation, failure and shutdown, with a stand-in for the model."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Iterator
 
@@ -18,6 +19,7 @@ from service.errors import (
 )
 from service.hypotheses import Chosen, Source
 from service.search import Greedy, Search
+from service.visit import CURRENT, Visit
 from tests.counting import BOS, EOS, CountingRunner
 
 
@@ -277,3 +279,59 @@ def test_sentences_with_many_beams_and_one_share_a_batch(
 ) -> None:
     assert run(engine, job(2, 3, beams=3), job(4, 5)) == [(2, 3, 0), (4, 5, 0)]
     assert max(runner.batches) == 4
+
+
+def test_an_engine_tells_what_it_did(engine: Engine, runner: CountingRunner) -> None:
+    run(engine, job(2, 3), job(4, 5, 6, 7, 2), job(3, beams=2))
+    load = engine.load()
+    assert (load.waiting, load.running) == (0, 0)
+    tally = load.tally
+    assert (tally.done, tally.failed, tally.dropped) == (3, 0, 0)
+    assert (tally.source_tokens, tally.target_tokens) == (11, 11)
+    assert sum(tally.waits.counts) == 3
+    assert sum(tally.steps.counts) == len(runner.batches)
+    assert tally.fill.total == pytest.approx(sum(runner.batches) / 4)
+    assert (tally.encoder_real, tally.encoder_tokens) == (11, 3 * 8)
+    assert tally.decoder_real == 3 * 3 + 6 * 6 + 2 * 2 * 2
+    assert tally.decoder_tokens >= tally.decoder_real
+
+
+def test_an_engine_tells_what_it_has_in_hand_and_what_it_dropped(
+    engine: Engine, runner: CountingRunner
+) -> None:
+    async def scenario() -> None:
+        runner.gate.clear()
+        jobs = [job(*[2] * 40) for _ in range(21)]
+        task = asyncio.create_task(engine.run(jobs))
+        await wait_for(runner.stepping)
+        load = engine.load()
+        assert (load.waiting, load.running) == (21 - 16, 16)  # taken ahead of their rows
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert engine.load().tally.dropped == 5
+        runner.gate.set()
+
+    asyncio.run(scenario())
+    engine.close(2.0)  # when its threads have ended, all is noted
+    load = engine.load()
+    assert (load.waiting, load.running, load.tally.dropped, load.tally.done) == (0, 0, 21, 0)
+
+
+def test_failed_batches_are_counted_and_their_log_lines_name_the_requests(
+    engine: Engine, runner: CountingRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask(name: str) -> object:
+        CURRENT.set(Visit(name))
+        (failure,) = await asyncio.gather(engine.run([job(2), job(3)]), return_exceptions=True)
+        return failure
+
+    for name in ("encode", "step"):
+        setattr(runner, f"fail_{name}", True)
+        assert isinstance(asyncio.run(ask(name)), StepFailed)
+    told = [vars(one)["facts"] for one in caplog.records if one.levelno == logging.ERROR]
+    assert told == [{"request_ids": ["encode"]}, {"request_ids": ["step"]}]
+    tally = engine.load().tally
+    assert (tally.failed_encodings, tally.failed_steps, tally.failed) == (1, 1, 4)
+    assert run(engine, job(2)) == [(2, 0)]
+    assert engine.load().tally.decoder_real == 2 * 2 + 2 * 2

@@ -15,8 +15,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 GROUPS = {
-    1: ("errors", "settings", "segmentation", "slots", "cores", "version", "scripts"),
-    1.25: ("keeping", "untranslatable"),
+    1: (
+        *("errors", "settings", "segmentation", "slots", "cores", "version", "scripts"),
+        *("tally", "timing"),
+    ),
+    1.25: ("keeping", "untranslatable", "visit"),
     1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "pairs", "dequantise"),
     2.1: ("forced_graph",),
@@ -28,13 +31,19 @@ GROUPS = {
     4.75: ("units",),
     4.9: ("reading",),
     5: ("translator", "catalog", "directions"),
-    6: ("examples", "schemas", "answers", "limits", "wire"),
-    7: ("request_ids", "requests", "responses", "streaming", "documentation"),
+    6: ("examples", "schemas", "answers", "limits", "wire", "traffic", "metrics", "logs"),
+    7: (
+        *("request_ids", "requests", "responses", "streaming", "documentation"),
+        *("watching", "tracing", "watchers"),
+    ),
     8: ("app", "cli", "__main__"),
 }
 """Rooms of the service; none imports from a later group."""
 
-HTTP = ("app", "documentation", "request_ids", "requests", "responses", "streaming")
+HTTP = (
+    *("app", "documentation", "request_ids", "requests", "responses", "streaming"),
+    *("watchers", "watching"),
+)
 """The rooms that know FastAPI: `app` and what was split from it."""
 
 RANK = {room: rank for rank, rooms in GROUPS.items() for room in rooms}
@@ -44,6 +53,8 @@ OWNERS = {
     "fastapi": {f"service.{room}" for room in HTTP},
     "starlette": {f"service.{room}" for room in HTTP},
     "uvicorn": {"service.cli"},
+    "prometheus_client": {"service.metrics"},
+    "opentelemetry": {"service.tracing"},
     "pydantic": {"service.answers", "service.schemas", "service.settings"},
     "pydantic_settings": {"service.settings"},
     "onnx": {"service.dequantise", "model_export.export", "model_export.graphs.spelling"},
@@ -63,6 +74,9 @@ BANNED = {
     "service.waiting": {"numpy", "asyncio", "threading"},
     "service.pairs": {"numpy", "asyncio", "threading"},
     "service.repetition": {"numpy", "asyncio", "threading"},
+    "service.tally": {"numpy", "asyncio", "threading"},
+    "service.timing": {"numpy", "asyncio", "threading"},
+    "service.visit": {"numpy", "asyncio", "threading"},
     "service.search": {"asyncio", "threading"},
     "service.beam": {"asyncio", "threading"},
     "service.alignment": {"asyncio", "threading"},
@@ -88,7 +102,10 @@ TESTED_IN = {
     "service/beam.py": "search",
     "service/examples.py": "documentation",
     "service/options.py": "translator",
+    "service/traffic.py": "metrics",
     "service/translation.py": "translator",
+    "service/visit.py": "timing",
+    "service/watchers.py": "watching",
 }
 """Modules whose tests are those of what they were split from."""
 

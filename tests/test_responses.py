@@ -1,7 +1,9 @@
 """Refusals: one shape, the right headers, and nothing of ours inside."""
 
 import logging
+from contextvars import copy_context
 
+import numpy as np
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
@@ -16,7 +18,9 @@ from service.errors import (
     StepFailed,
     UnknownPair,
 )
+from service.responses import server_timing, to_json
 from service.settings import Settings
+from service.visit import CURRENT, Timing, Visit
 
 
 def client(error: Exception | None = None) -> TestClient:
@@ -65,6 +69,26 @@ def test_what_nobody_foresaw_is_logged_and_not_shown(caplog: pytest.LogCaptureFi
     assert "me" in record.getMessage()
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], KeyError)
+
+
+def test_arrays_are_matrices_whose_bytes_are_counted() -> None:
+    visit = Visit("me")
+
+    def write() -> bytes:
+        CURRENT.set(visit)
+        return to_json({"attention": np.array([[0.25, 0.75]]), "heads": [np.array([3], np.int32)]})
+
+    assert copy_context().run(write) == b'{"attention":[[0.25,0.75]],"heads":[[3]]}'
+    assert visit.attention_bytes == len("[[0.25,0.75]]") + len("[3]")
+    with pytest.raises(TypeError):
+        to_json({"what": object()})
+
+
+def test_times_are_in_milliseconds() -> None:
+    spent = Timing(0.0001234, 0.01, 0.15, 0.0, 0.25, 3, 4, 5)
+    assert server_timing(spent) == (
+        "queue;dur=0.12, encode;dur=10.00, decode;dur=150.00, serialise;dur=0.00, total;dur=250.00"
+    )
 
 
 def test_an_unknown_path() -> None:

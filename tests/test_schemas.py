@@ -49,6 +49,7 @@ def test_every_option_is_read() -> None:
         "matrix": "integers",
         "diagnostics": True,
         "heads": True,
+        "timing": True,
     }
     request = read(TranslateRequest, value)
     assert request.texts() == ["Hi", ""]
@@ -138,8 +139,9 @@ def test_a_merge_and_diagnostics_are_asked_for_by_name() -> None:
 
 
 def test_a_query_spells_its_booleans() -> None:
-    query = AlignQuery.model_validate({"source_text": "a", "diagnostics": "true"})
+    query = AlignQuery.model_validate({"source_text": "a", "diagnostics": "true", "timing": "true"})
     assert query.request().diagnostics
+    assert query.request().timing
     query = AlignQuery.model_validate({"source_text": "a", "symmetrize": "grow-diag"})
     assert (query.request().symmetrize, query.request().diagnostics) == ("grow-diag", False)
 

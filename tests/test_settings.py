@@ -31,6 +31,11 @@ def test_defaults() -> None:
         "timeout_seconds": 60.0,
         "grace_seconds": 10.0,
         "log_level": "info",
+        "log_format": "text",
+        "access_log": False,
+        "log_texts": False,
+        "metrics": True,
+        "tracing": False,
         "gzip_bytes": 1024,
     }
 
@@ -66,6 +71,8 @@ def test_an_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GRACE_SECONDS", "nan"),
         ("GRACE_SECONDS", "inf"),
         ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("METRICS", "perhaps"),
         ("MAX_BEAM", "1.5"),
     ],
 )

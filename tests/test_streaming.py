@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from starlette.testclient import TestClient
 
+from service.answers import TimingAnswer
 from service.app import create_app
 from service.catalog import Catalog
 from service.settings import Settings
@@ -55,6 +56,17 @@ def test_tokens_and_sentences_come_before_the_answer_which_is_the_usual_one(
     assert told[2][1] == plain
     assert told[1][1]["translated"] == plain["translations"][0]["sentences"][0]
     assert catalog.translator.streams_closed == 1
+
+
+def test_times_come_with_the_last_event(client: TestClient) -> None:
+    for timing in (False, True):
+        response = client.post("/translate", json={"text": "a", "timing": timing}, headers=EVENTS)
+        assert "Server-Timing" not in response.headers
+        *before, done = events(response.text)
+        assert not any("timing" in data for _, data in before)
+        assert ("timing" in done[1]) == timing
+        if timing:
+            assert TimingAnswer.model_validate(done[1]["timing"]).total > 0
 
 
 def test_rows_can_be_integers(client: TestClient) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service import wire
 from service.alignment import Link
-from service.answers import AlignAnswer, TranslateAnswer
+from service.answers import AlignAnswer, TimingAnswer, TranslateAnswer
 from service.bundle import Manifest
 from service.catalog import Language
 from service.diagnostics import Diagnostics, Seen, diagnose
@@ -27,6 +27,7 @@ from service.translation import (
     Translation,
     Word,
 )
+from service.visit import Timing
 from tests.stand_ins import BOUNDS
 
 MANIFEST = cast(Manifest, SimpleNamespace(name="en-fr", version="1.2.3"))
@@ -76,6 +77,20 @@ def test_a_translation() -> None:
     assert found["attention"] == [[0.9312, 0.0688], [0.0, 1.0]]
     assert found["alignment"] == [{"source": 0, "target": 0, "score": 0.9877}]
     assert [other["attention"] for other in found["alternatives"]] == [None]
+
+
+def test_times_are_in_milliseconds() -> None:
+    told = wire.timing(Timing(0.000123456, 0.01, 1.5, 0.1, 2.25, 3, 4, 5))
+    assert told == {
+        "queue": 0.12,
+        "encode": 10.0,
+        "decode": 1500.0,
+        "total": 2250.0,
+        "steps": 3,
+        "source_tokens": 4,
+        "target_tokens": 5,
+    }
+    TimingAnswer.model_validate(told)
 
 
 def test_an_alignment() -> None:

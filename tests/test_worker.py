@@ -300,3 +300,16 @@ def test_a_few_pairs_spread_over_all_workers(runner: ForcingRunner) -> None:
     run(engine, *[given(2, 3, 4) for _ in range(4)])
     engine.close(1.0)
     assert max(map(len, calls(runner))) == 2
+
+
+def test_what_is_read_at_once_is_counted(engine: Engine, runner: ForcingRunner) -> None:
+    run(engine, given(2, 3), given(2, 3, 4))
+    tally = engine.load().tally
+    assert sum(tally.readings.counts) == len(calls(runner))
+    assert tally.forced_real == 3 + 4 <= tally.forced_tokens
+    assert (tally.done, tally.source_tokens, tally.target_tokens) == (2, 7, 7)
+    assert sum(tally.steps.counts) == 0
+    runner.fail_force = True
+    with pytest.raises(StepFailed):
+        run(engine, given(2, 3))
+    assert (engine.load().tally.failed_readings, engine.load().tally.failed) == (1, 1)
