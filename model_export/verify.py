@@ -116,7 +116,7 @@ def verify(run: Run, model: Seq2Seq, precision: str) -> Agreement:
     compared = model if precision == "fp32" else simulate(model, calibrated)
     sources = verification_sources(run)
     limits = [2 * len(source) + 10 for source in sources]
-    runner = Runner(bundle.path, about)
+    runner = Runner(bundle.read, about)
     delays = {attention.kind: attention.delay for attention in about.attention}
 
     def jobs() -> list[Job]:

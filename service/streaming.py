@@ -15,8 +15,8 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service import wire
-from service.bundle import Manifest
 from service.errors import InterlineaError
+from service.manifest import Manifest
 from service.requests import unless_gone, until_gone
 from service.responses import failure, to_json
 from service.schemas import MatrixForm

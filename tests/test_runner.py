@@ -10,14 +10,14 @@ import pytest
 from service.bundle import Bundle
 from service.errors import DamagedBundle, StepFailed
 from service.runner import Encoded, Runner, Stepped
-from tests.architectures import exported, network
+from tests.architectures import exported, network, reader
 
 EOS = 3
 
 
 @pytest.fixture(scope="module")
 def runner(toy_bundle: Bundle) -> Runner:
-    return Runner(toy_bundle.path, toy_bundle.manifest.model)
+    return Runner(toy_bundle.read, toy_bundle.manifest.model)
 
 
 def source(length: int) -> list[int]:
@@ -106,13 +106,13 @@ def test_a_file_that_is_no_graph_is_named(toy_bundle: Bundle, tmp_path: Path) ->
     folder = Path(shutil.copytree(toy_bundle.folder, tmp_path / "toy"))
     (folder / "decoder.onnx").write_bytes(b"no graph")
     with pytest.raises(DamagedBundle, match=r"decoder\.onnx cannot be loaded"):
-        Runner(Bundle(folder, toy_bundle.manifest).path, toy_bundle.manifest.model)
+        Runner(reader(folder), toy_bundle.manifest.model)
 
 
 def test_a_tensor_that_the_graph_lacks_is_named(toy_bundle: Bundle) -> None:
     model = replace(toy_bundle.manifest.model, memory=("memory", "keys", "mask", "ghost"))
     with pytest.raises(DamagedBundle, match="ghost"):
-        Runner(toy_bundle.path, model)
+        Runner(toy_bundle.read, model)
 
 
 @pytest.fixture(scope="module")
