@@ -53,6 +53,8 @@ class Ticket:
     call: Call
     index: int
     sequence: Sequence
+    worker: object = None
+    """Who has taken it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -118,7 +120,7 @@ class Admission:
         """True when nothing waits and nothing will."""
         return self._closing and not any(lane.waiting for lane in self._lanes)
 
-    def take(self, lane: int, held: int, rows: int) -> list[Ticket]:
+    def take(self, worker: object, lane: int, held: int, rows: int) -> list[Ticket]:
         """Hand out up to `rows` rows' worth of sentences to a worker that holds `held` rows.
 
         A worker fills up to its share of all rows, so that a few sentences spread over all.
@@ -135,10 +137,22 @@ class Admission:
                 if sequence is None or (count and count + sequence.beams > rows):
                     break
                 here.waiting.pop()
-                taken.append(self._tickets[sequence.key])
+                ticket = self._tickets[sequence.key]
+                ticket.worker = worker
+                here.on_board += sequence.beams
+                taken.append(ticket)
                 count += sequence.beams
-            here.on_board += count
         return taken
+
+    def abandon(self, worker: object) -> list[Ticket]:
+        """Forget, and return, whatever a worker has taken and will not bring back."""
+        with self._changed:
+            left = [ticket for ticket in self._tickets.values() if ticket.worker is worker]
+            for ticket in left:
+                sequence = ticket.sequence
+                self._lanes[lane_of(sequence.width)].on_board -= sequence.beams
+                self._forget(sequence)
+            return left
 
     def leave(self, tickets: Many[Ticket]) -> None:
         """Note sentences that were taken and are done, whatever came of them."""

@@ -12,7 +12,7 @@ import logging
 import threading
 from asyncio import AbstractEventLoop
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from service.admission import Admission, Event, Ticket
 from service.errors import InterlineaError, ShuttingDown, StepFailed
 from service.hypotheses import Outputs
+from service.pulse import Pulse
 from service.runner import Encoded, Runner
 from service.scheduler import ENCODE_ROWS, ENCODE_TOKENS, LANES, Batch, Scheduler
 
@@ -32,19 +33,45 @@ log = logging.getLogger("interlinea.engine")
 class Worker:
     """A thread that decodes what `admission` hands out until nothing is left."""
 
-    def __init__(self, runner: Runner, admission: Admission, slots: int, tokens: int) -> None:
-        self._admission = admission
+    def __init__(
+        self,
+        runner: Runner,
+        admission: Admission,
+        pulse: Pulse,
+        slots: int,
+        tokens: int,
+        died: Callable[["Worker"], None],
+    ) -> None:
+        """Start the thread, which calls `died` as its last act if something escapes its loop."""
+        self._admission, self._pulse, self._died = admission, pulse, died
         self._lanes = [Lane(runner, slots, tokens) for _ in range(len(LANES) + 1)]
-        self._stopped = False
-        self._thread = threading.Thread(target=self._loop, name="interlinea-worker", daemon=True)
+        self._stopped: InterlineaError | None = None
+        self.useful = False
+        """Whether it ever took a sentence."""
+        self.leaving: Sequence[Ticket] = ()
+        """Tickets that count no more and may not have been answered yet."""
+        self._thread = threading.Thread(target=self._live, name="interlinea-worker", daemon=True)
         self._thread.start()
 
-    def join(self, grace: float) -> None:
-        """Wait for the thread to end; after `grace` seconds what is left fails."""
-        self._thread.join(grace)
-        if self._thread.is_alive():
-            self._stopped = True
-            self._thread.join()
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
+    def join(self, seconds: float) -> None:
+        """Wait some time for the thread to end."""
+        self._thread.join(seconds)
+
+    def stop(self, why: InterlineaError) -> None:
+        """Fail what is on board before the next step, and end."""
+        self._stopped = why
+
+    def _live(self) -> None:
+        try:
+            self._loop()
+        except BaseException:  # whatever it is, there are those who wait for an answer
+            log.exception("a worker thread died")
+            self._died(self)
 
     def _loop(self) -> None:
         while not self._stopped:
@@ -54,16 +81,23 @@ class Worker:
                     break
             for number, lane in enumerate(self._lanes):
                 if wanted := lane.wanted():
-                    self._deliver(lane.join(self._admission.take(number, lane.held, wanted)))
+                    self._deliver(lane.join(self._take(number, lane.held, wanted)))
                 self._deliver(lane.step())
-        over = ShuttingDown("the server has shut down")
         for lane in self._lanes:
-            self._deliver(lane.fail(over))
-        _post((ticket, over) for ticket in self._admission.empty())
+            self._deliver(lane.fail(self._stopped or ShuttingDown("the server has shut down")))
+
+    def _take(self, number: int, held: int, wanted: int) -> list[Ticket]:
+        taken = self._admission.take(self, number, held, wanted)
+        self.useful |= bool(taken)
+        return taken
 
     def _deliver(self, left: "Left") -> None:
+        if left.went_well is not None:
+            (self._pulse.good if left.went_well else self._pulse.bad)()
+        self.leaving = left.tickets
         self._admission.leave(left.tickets)  # first, so that who is answered counts no more
-        _post(left.posts)
+        post(left.posts)
+        self.leaving = ()
 
 
 class Left:
@@ -72,6 +106,8 @@ class Left:
     def __init__(self) -> None:
         self.posts: list[Post] = []
         self.tickets: list[Ticket] = []
+        self.went_well: bool | None = None
+        """Whether anybody got on by a step that was made; None where none was."""
 
     def end(self, ticket: Ticket, event: Event) -> None:
         """Note a ticket's last event."""
@@ -84,6 +120,7 @@ class Lane:
 
     def __init__(self, runner: Runner, slots: int, tokens: int) -> None:
         self._runner = runner
+        self._capacity = slots
         self._scheduler = Scheduler(slots, tokens)
         self._slots = runner.slots(slots)
         self._tickets: dict[int, Ticket] = {}
@@ -111,6 +148,7 @@ class Lane:
                 encoded = self._runner.encode([ticket.job.source for ticket in batch])
             except Exception as error:
                 log.exception("encoding failed")
+                left.went_well = False
                 for ticket in batch:
                     left.end(ticket, _typed(error))
                 continue
@@ -136,6 +174,8 @@ class Lane:
             for ticket in self._running():
                 if ticket not in left.tickets:
                     left.end(ticket, _typed(error))
+            left.went_well = False
+            self._slots = self._runner.slots(self._capacity)  # who knows what they hold now
         self._release([ticket for ticket in left.tickets if ticket.sequence.rows])
         return left
 
@@ -178,12 +218,14 @@ class Lane:
     def _advance(self, running: Sequence[Ticket], outputs: Outputs, left: Left) -> Rows | None:
         """Show every search its rows; those whose numbers broke fail alone."""
         parents: Rows | None = None
+        left.went_well = False
         finite = np.isfinite(outputs.scores[np.arange(len(outputs.best)), outputs.best]).tolist()
         for ticket in running:
             rows, search = ticket.sequence.rows, ticket.job.search
             if not all(finite[row] for row in rows):
                 left.end(ticket, StepFailed("the model gave a number that is not finite"))
                 continue
+            left.went_well = True
             origins = search.advance(outputs, rows)
             if origins is not None and origins != rows:
                 if parents is None:
@@ -226,7 +268,7 @@ def _typed(error: Exception) -> InterlineaError:
     return error if isinstance(error, InterlineaError) else StepFailed("the model failed")
 
 
-def _post(posts: Iterable[Post]) -> None:
+def post(posts: Iterable[Post]) -> None:
     """Hand events to the loops that wait for them, all of a loop at once."""
     by_loop: dict[AbstractEventLoop, list[Post]] = defaultdict(list)
     for ticket, event in posts:
