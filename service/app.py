@@ -4,7 +4,6 @@ A request is read (`requests`), checked (`schemas`, `limits`), served by the tra
 catalog chooses, and written (`wire`, `responses`). What can fail raises an `InterlineaError`.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated
@@ -20,13 +19,16 @@ from service.answers import (
     HealthAnswer,
     LanguageAnswer,
     ModelAnswer,
+    ReloadAnswer,
     TranslateAnswer,
 )
 from service.catalog import Catalog
 from service.directions import align_both_ways
 from service.documentation import DESCRIPTION, PAGE, add_documentation, answers, body
-from service.errors import Unavailable
+from service.leases import Leases, catalog_of
+from service.life import Life
 from service.limits import check_align, check_translate
+from service.reloads import reload_models
 from service.request_ids import RequestIds
 from service.requests import check_query, read_json, unless_gone
 from service.responses import LastResort, add_refusals, answer
@@ -37,13 +39,17 @@ from service.version import version
 
 
 def create_app(
-    settings: Settings | None = None, load: Callable[[Settings], Catalog] = Catalog.load
+    settings: Settings | None = None,
+    load: Callable[[Settings], Catalog] | None = None,
+    waits: bool = True,
 ) -> FastAPI:
     """The application; without settings it reads them from the environment.
 
-    `load` is called, in a thread, when the server starts; what it raises stops the start.
+    `load` is called, in a thread, when the server starts; what it raises stops the start. An
+    application that does not wait for it is loaded by who runs it: `app.state.life.load()`.
     """
     settings = settings or read_settings()
+    life = Life(settings, load or Catalog.load)
     app = FastAPI(
         title="Interlinea",
         version=version(),
@@ -51,31 +57,30 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_life(settings, load),
+        lifespan=_lifespan(life, waits),
     )
-    app.state.settings = settings
+    app.state.settings, app.state.life = settings, life
     _add_routes(app)
     add_documentation(app)
     add_refusals(app)
+    app.add_middleware(Leases, life=life)
     app.add_middleware(GZipMiddleware, minimum_size=settings.gzip_bytes, compresslevel=6)
     app.add_middleware(LastResort)
     app.add_middleware(RequestIds)  # added last, so outermost
     return app
 
 
-def _life(
-    settings: Settings, load: Callable[[Settings], Catalog]
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(life: Life, waits: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
-        catalog = await asyncio.to_thread(load, settings)
-        app.state.catalog = catalog
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if waits:
+            await life.load()
         try:
             yield
         finally:
-            await asyncio.to_thread(catalog.close, settings.grace_seconds)
+            await life.end()
 
-    return life
+    return lifespan
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -110,6 +115,13 @@ def _add_routes(app: FastAPI) -> None:
         response_model=list[ModelAnswer],
         responses=answers(examples.MODELS),
     )(_models)
+    app.post(
+        "/models/reload",
+        tags=["models"],
+        summary="Read the folders of bundles again",
+        response_model=ReloadAnswer,
+        responses=answers(examples.RELOADED, 403, 409, 500, 503),
+    )(reload_models)
     app.get(
         "/languages",
         tags=["models"],
@@ -147,7 +159,7 @@ async def _translate(request: Request) -> Response:
     settings = _settings(request)
     asked = read(TranslateRequest, await read_json(request, settings.max_body_bytes))
     check_translate(asked, settings)
-    translator = _catalog(request).choose(asked.source, asked.target)
+    translator = catalog_of(request).choose(asked.source, asked.target)
     options = asked.options(settings.timeout_seconds)
     if wants_events(request):
         events = translator.stream(asked.texts(), options)
@@ -171,24 +183,24 @@ async def _align_one(request: Request, query: Annotated[AlignQuery, Query()]) ->
 async def _aligned(request: Request, asked: AlignRequest) -> Response:
     settings = _settings(request)
     check_align(asked, settings)
-    translator = _catalog(request).choose(asked.source, asked.target)
+    translator = catalog_of(request).choose(asked.source, asked.target)
     options = asked.options(settings.timeout_seconds)
     pairs = asked.translator_pairs()
     if asked.symmetrize is None:
         done = await unless_gone(request, translator.align(pairs, options))
         return answer(wire.aligned(translator.manifest, done, asked.matrix))
-    reverse = _catalog(request).reverse(translator)
+    reverse = catalog_of(request).reverse(translator)
     work = align_both_ways(translator, reverse, pairs, options, asked.symmetrize)
     done = await unless_gone(request, work)
     return answer(wire.aligned(translator.manifest, done, asked.matrix, reverse.manifest))
 
 
 async def _models(request: Request) -> Response:
-    return answer([one.manifest.summary() for one in _catalog(request).translators()])
+    return answer([one.manifest.summary() for one in catalog_of(request).translators()])
 
 
 async def _languages(request: Request) -> Response:
-    return answer([wire.language(language) for language in _catalog(request).languages()])
+    return answer([wire.language(language) for language in catalog_of(request).languages()])
 
 
 async def _live() -> Response:
@@ -196,16 +208,11 @@ async def _live() -> Response:
 
 
 async def _ready(request: Request) -> Response:
-    if not _catalog(request).ready():
-        raise Unavailable("not every bundle has translated its first sentence yet")
+    life: Life = request.app.state.life
+    await life.check_ready()
     return answer({"status": "ready"})
 
 
 def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
-
-
-def _catalog(request: Request) -> Catalog:
-    catalog: Catalog = request.app.state.catalog
-    return catalog

@@ -2,7 +2,7 @@
 
 import gc
 import logging
-import math
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -53,27 +53,21 @@ def version() -> None:
 
 
 def _serve(settings: Settings) -> None:
-    """Load first, so that a bundle that cannot be served is one line and not a traceback."""
-    import uvicorn  # these take seconds, which other commands need not wait for
-
-    from service.app import create_app
-    from service.catalog import Catalog
+    """Listen, load, and serve until a signal comes; raises what kept a bundle from being loaded."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it means something
+    from service.app import create_app  # takes seconds, which other commands need not wait for
+    from service.server import Server
 
     level = settings.log_level
     logging.basicConfig(
         level=logging.DEBUG if level == "trace" else level.upper(),
         format="%(levelname)s: %(name)s: %(message)s",
     )
-    catalog = Catalog.load(settings)
-    _tune_interpreter()
-    uvicorn.run(
-        create_app(settings, lambda _: catalog),
-        host=settings.host,
-        port=settings.port,
-        log_level=level,
-        access_log=level in ("debug", "trace"),  # a line costs as much as reading a request
-        timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
-    )
+    app = create_app(settings, waits=False)
+    server = Server(app, app.state.life, settings, _tune_interpreter)
+    server.run()
+    if server.failure is not None:
+        raise server.failure
 
 
 def _tune_interpreter() -> None:

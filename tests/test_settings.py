@@ -19,6 +19,8 @@ def test_defaults() -> None:
         "host": "127.0.0.1",
         "port": 8000,
         "bundles": None,
+        "max_bundle_bytes": 2_147_483_648,
+        "reload": False,
         "device": "auto",
         "workers": 0,
         "slots": 32,
@@ -30,6 +32,7 @@ def test_defaults() -> None:
         "max_characters": 100_000,
         "timeout_seconds": 60.0,
         "grace_seconds": 10.0,
+        "drain_seconds": 0.0,
         "log_level": "info",
         "gzip_bytes": 1024,
     }
