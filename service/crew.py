@@ -15,7 +15,7 @@ from service.errors import InterlineaError, ShuttingDown, StepFailed
 from service.pulse import Pulse
 from service.worker import Worker, post
 
-LAST_SECONDS = 5.0
+LAST_SECONDS = 3.0
 """How long a thread may take to end once it was stopped: a step, unless it hangs."""
 
 log = logging.getLogger("interlinea.engine")

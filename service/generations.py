@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from service import memory
 from service.catalog import Catalog
 from service.errors import InterlineaError, ShuttingDown, Unavailable
 from service.translator import Translator
@@ -95,10 +96,17 @@ class Generations:
         self._bury([one for one in self._living if one is not generation])
 
     def _close(self, translators: Iterable[Translator], why: InterlineaError) -> None:
-        for translator in translators:
-            closing = asyncio.create_task(asyncio.to_thread(translator.close, 0.0, why))
+        if gone := list(translators):
+            closing = asyncio.create_task(_end(gone, why))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+
+
+async def _end(gone: list[Translator], why: InterlineaError) -> None:
+    """Close translators, let go of them, and give back what they took."""
+    await asyncio.gather(*(asyncio.to_thread(one.close, 0.0, why) for one in gone))
+    gone.clear()
+    await asyncio.to_thread(memory.give_back)
 
 
 def _translators(generations: Iterable[Generation]) -> set[Translator]:

@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from service import memory
 from service.catalog import Catalog
 from service.changes import Changes, between
 from service.errors import InterlineaError, ReloadInProgress, ShuttingDown, Unavailable
@@ -43,6 +44,7 @@ class Life:
             await asyncio.to_thread(catalog.close, 0.0)
             return
         self._generations.begin(catalog)
+        await asyncio.to_thread(memory.give_back)  # loading took much for a moment
         log.info("every bundle translates; ready")
 
     def lease(self) -> "Lease":

@@ -4,13 +4,12 @@
     SIGTERM, SIGINT  drain, refuse, let requests finish within the time of grace, end with 0
     once more        end at once
 
-Uvicorn's own handling would end the process by the signal, and listen no more from the first
-moment on; a balancer that has not noticed yet would run into closed doors.
+Uvicorn's own handling would end the process by the signal, and would listen no more from the first
+moment on, while others have yet to notice.
 """
 
 import asyncio
 import logging
-import math
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
@@ -25,8 +24,8 @@ from service.life import Life
 from service.settings import Settings
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
-MARGIN = 5.0
-"""Seconds beyond the time of grace after which a client that reads nothing is left."""
+LAST_SECONDS = 5
+"""How long answers may still be read when nothing runs any more."""
 
 log = logging.getLogger("interlinea.life")
 
@@ -45,7 +44,7 @@ class Server(uvicorn.Server):
             port=settings.port,
             log_level=level,
             access_log=level in ("debug", "trace"),  # a line costs as much as reading a request
-            timeout_graceful_shutdown=math.ceil(settings.grace_seconds + MARGIN),
+            timeout_graceful_shutdown=LAST_SECONDS,
         )
         super().__init__(config)
         self.failure: BaseException | None = None
@@ -60,8 +59,11 @@ class Server(uvicorn.Server):
         self._begin(self._load()).add_done_callback(self._check_loaded)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Listen no more, and let what is on board finish, or fail when its time is over."""
-        self._begin(self._life.end())
+        """Let what is on board finish, or fail when its time is over; then listen no more.
+
+        Until then whoever comes is told to go elsewhere, instead of meeting closed doors.
+        """
+        await self._life.end()
         await super().shutdown(sockets)
 
     @contextmanager

@@ -38,8 +38,9 @@ def _check(runner: Runner, stepped: Stepped) -> None:
     """Hold shapes and numbers of a step of two rows against the manifest."""
     _check_array("log_probabilities", stepped.scores, (2, runner.pieces))
     for kind in runner.model.attention:
-        heads = () if stepped.attention[kind.kind].ndim == 2 else (kind.heads,)
-        _check_array(kind.output, stepped.attention[kind.kind], (2, *heads, runner.width(2)))
+        rows = stepped.attention[kind.kind]
+        heads = () if rows.ndim == 2 and kind.heads == 1 else (kind.heads,)
+        _check_array(kind.output, rows, (2, *heads, runner.width(2)))
     scores, tokens = runner.top(stepped.scores, 3)
     best = min(3, runner.pieces)
     _check_array("top_scores", scores, (2, best))

@@ -74,6 +74,8 @@ class Units:
         self._stand_ins = manifest.stand_ins
         if not set(self._stand_ins) <= set(STAND_INS):
             raise DamagedBundle(f"{manifest.name}: stand_ins must be among {STAND_INS!r}")
+        if len(set(self._stand_ins)) < len(self._stand_ins):
+            raise DamagedBundle(f"{manifest.name}: stand_ins has one of them twice")
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""
         limits = manifest.model.limits

@@ -1,6 +1,7 @@
 """The canary: sung in every way before a bundle serves, and again when something looks broken."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import cast
 
@@ -57,6 +58,26 @@ def test_who_sings_and_still_looks_broken_is_broken() -> None:
 def test_who_cannot_sing_is_broken() -> None:
     patient = Patient("its last steps all failed", fails=True)
     assert asked(patient) == "its last steps all failed; the model failed"
+
+
+def test_a_bundle_that_fails_at_every_step_is_broken_until_it_does_not(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ONNX Runtime raises at each step, and then no more."""
+    caplog.set_level(logging.CRITICAL)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(translator._runner._decoder._session, "run", fail)
+        for _ in range(3):
+            with pytest.raises(StepFailed):
+                asyncio.run(translator.translate(["The cat sees the dog."], Options()))
+        found = asyncio.run(trouble(translator))
+        assert found == "its last steps all failed; the model failed: out of memory"
+    assert asyncio.run(trouble(translator)) is None
+    assert translator.trouble() is None
 
 
 def test_a_bundle_is_tried_in_every_way_of_searching(

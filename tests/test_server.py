@@ -20,6 +20,7 @@ from service.app import create_app
 from service.bundle import Bundle
 from service.catalog import Catalog
 from service.errors import DamagedBundle
+from service.life import Life
 from service.server import Server
 from service.settings import Settings
 from tests.folders import place
@@ -158,6 +159,22 @@ def test_it_drains_before_it_refuses() -> None:
         served.server._refuse()  # as when the time to drain is over
 
     serve(scenario, drain=3600.0)
+
+
+def test_while_the_last_finish_newcomers_are_told_to_go_elsewhere() -> None:
+    async def scenario(served: Served) -> None:
+        await served.ready.wait()
+        life: Life = served.app.state.life
+        last = life.lease()
+        assert last.catalog() is not None
+        end()
+        while (answer := await served.get("/models"))[0] == 200:
+            pass
+        assert (answer[0], answer[1]["error"]["code"]) == (503, "shutting_down")
+        assert (await served.get("/health/live"))[0] == 200
+        last.release()
+
+    serve(scenario)
 
 
 # --------------------------------------------------- as a process of its own, with a toy bundle

@@ -6,10 +6,14 @@ import os
 import shutil
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from service import cores
 from service import shelf as room
@@ -31,6 +35,8 @@ from tests.folders import (
     with_nan,
     worker_threads,
 )
+from tests.test_fields import VALUES
+from tests.test_manifest import paths, put
 
 ONE = Settings(workers=1, slots=8, device="cpu")
 
@@ -149,6 +155,14 @@ def other_stand_ins(folder: Path) -> None:
     edit(folder, lambda data: data.update(stand_ins="abc"))
 
 
+def same_stand_ins(folder: Path) -> None:
+    edit(folder, lambda data: data.update(stand_ins="\x01\x01"))
+
+
+def more_heads(folder: Path) -> None:
+    edit(folder, lambda data: data["model"]["attention"][0].update(heads=3))
+
+
 def cut(name: str, at: float) -> Callable[[Path], None]:
     return lambda folder: spoil(folder, name, lambda content: content[: int(len(content) * at)])
 
@@ -191,6 +205,8 @@ HOSTILE = [
     (other_words, "unknown word rule 'magic'"),
     (other_special, "other special pieces"),
     (other_stand_ins, "stand_ins must be among"),
+    (same_stand_ins, "stand_ins has one of them twice"),
+    (more_heads, "cross comes out in shape"),
     (cut("decoder.onnx", 0.5), r"decoder\.onnx cannot be loaded"),
     (cut("candidates.onnx", 0.0), r"candidates\.onnx cannot be loaded: it is empty"),
     (cut("target.model", 0.5), r"target\.model is not a SentencePiece model"),
@@ -236,6 +252,33 @@ def test_whatever_goes_wrong_has_a_type_and_a_name(
     with pytest.raises(DamagedBundle, match="en-fr cannot be used") as caught:
         shelf.load()
     assert caught.value.message.isprintable()
+    assert worker_threads() == before
+
+
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.data())
+def test_a_manifest_with_any_value_anywhere_is_served_or_refused(
+    shelf: Shelf, folder: Path, toy_bundle: Bundle, data: st.DataObject
+) -> None:
+    shutil.copyfile(toy_bundle.folder / MANIFEST, folder / MANIFEST)
+    numbers = st.integers(-1, 9) | st.sampled_from([64, 1024, 65536, 0.5, 1e9])
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["name"] = "en-fr"
+        model = {"model": manifest["model"], "link_rule": manifest["link_rule"]}
+        for _ in range(data.draw(st.integers(1, 2))):
+            path = data.draw(st.sampled_from(paths(model)))
+            put(*path, to=data.draw(numbers | VALUES))(model)
+        manifest.update(model)
+
+    edit(folder, change)
+    before = worker_threads()
+    with suppress(BundleError):
+        close(shelf.load())
     assert worker_threads() == before
 
 

@@ -25,8 +25,10 @@ def test_a_bundle_passes(runner: Runner) -> None:
     try_out(runner, SIZE, SIZE)
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if "transformer" in name][-3:])
-def test_a_growing_state_passes(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if "multi-head" in name])
+def test_heads_and_a_growing_state_pass(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     made = exported(ARCHITECTURES[name], tmp_path_factory.mktemp("graphs"))
     try_out(made.runner("int8"), PIECES, PIECES)
 
@@ -66,6 +68,7 @@ def cross(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Stepped], Ste
         (scores(lambda a: a - np.inf), "log_probabilities holds numbers that are not finite"),
         (cross(lambda a: a[:, :-1]), "cross comes out in shape"),
         (cross(lambda a: a[:, None, None]), "cross comes out in shape"),
+        (cross(lambda a: np.stack([a, a], axis=1)), "cross comes out in shape"),
         (cross(lambda a: a * np.nan), "cross holds numbers that are not finite"),
     ],
 )
