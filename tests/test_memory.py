@@ -10,13 +10,13 @@ from service import memory
 def test_the_c_library_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     library = SimpleNamespace(malloc_trim=asked.append)
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: library)
+    monkeypatch.setattr("ctypes.CDLL", lambda _: library)
     memory.give_back()
     assert asked == [0]
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: SimpleNamespace())
+    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace())
     memory.give_back()
 
 
