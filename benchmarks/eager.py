@@ -9,7 +9,7 @@ from torch import Tensor
 from model_export import config
 from model_export.attention import Prepared
 from model_export.model import Memory, Seq2Seq, Step
-from service.bundle import Special
+from service.manifest import Special
 
 
 class Eager:

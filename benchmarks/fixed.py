@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from service.beam import Beam
-from service.bundle import Model
 from service.hypotheses import Outputs, Source
+from service.manifest import Model
 from service.search import Greedy, Search
 
 NEVER = -1

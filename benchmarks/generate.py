@@ -7,7 +7,7 @@ import torch
 import transformers
 
 from benchmarks.transformer import Shape
-from service.bundle import Special
+from service.manifest import Special
 
 
 class Generate:

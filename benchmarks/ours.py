@@ -11,14 +11,15 @@ from benchmarks import fixed, graphs
 from service import cores
 from service.admission import Job
 from service.beam import Beam
-from service.bundle import Bundle, Model, open_bundle
-from service.catalog import EMBEDDED
+from service.bundle import Bundle, open_bundle
 from service.engine import Capacity, Engine
 from service.hypotheses import Path as Hypothesis
 from service.hypotheses import Source
+from service.manifest import Model
 from service.runner import Runner
 from service.search import Greedy
 from service.settings import read_settings
+from service.shelf import EMBEDDED
 
 NAME = "en-fr"
 UNBOUNDED = 10**6
@@ -50,7 +51,7 @@ class Ours:
         self.source_pieces = graphs.pieces(bundle.path(self.model.graph("encoder").file))
         self.target_pieces = graphs.pieces(bundle.path(self.model.graph("decoder").file))
         if attention:
-            self.runner = Runner(bundle.path, self.model)
+            self.runner = Runner(bundle.read, self.model)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 self.model = cut_attention(bundle, Path(folder))
@@ -119,10 +120,10 @@ def cut_attention(bundle: Bundle, to: Path) -> Model:
     return replace(model, attention=(), memory=memory)
 
 
-def _first_of(folder: Path, bundle: Bundle) -> Callable[[str], Path]:
-    """Return where a file is: in the folder, or else in the bundle."""
+def _first_of(folder: Path, bundle: Bundle) -> Callable[[str], bytes]:
+    """Return what reads a file: in the folder, or else in the bundle."""
 
-    def path(name: str) -> Path:
-        return folder / name if (folder / name).exists() else bundle.path(name)
+    def read(name: str) -> bytes:
+        return (folder / name).read_bytes() if (folder / name).exists() else bundle.read(name)
 
-    return path
+    return read

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from model_export import corpus
 from model_export.damage import KINDS, Damaged
-from service.bundle import Manifest
 from service.diagnostics import Evidence
+from service.manifest import Manifest
 from service.options import Options, Pair
 from service.translation import Alignment
 from service.translator import Translator

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model_export.config import Recipe
-from service.bundle import Manifest
+from service.manifest import Manifest
 
 USE = """\
 Everyday sentences, where a reader or a program wants to see which word became which. It is a

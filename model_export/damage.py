@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from model_export.corpus import Pair
-from service.bundle import Language
+from service.manifest import Language
 from service.words import words
 
 

@@ -14,19 +14,9 @@ from model_export import calibration, config, export
 from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.subwords import BOS, EOS, PAD
-from service.bundle import (
-    FORMAT,
-    Bounds,
-    Bundle,
-    Language,
-    Limits,
-    LinkRule,
-    Manifest,
-    Model,
-    describe_file,
-    parse,
-)
+from service.bundle import Bundle, describe_file
 from service.keeping import STAND_INS
+from service.manifest import FORMAT, Bounds, Language, Limits, LinkRule, Manifest, Model, parse
 
 GRAPHS = "graphs.json"
 UNTUNED = Bounds(0.0, 0.0)

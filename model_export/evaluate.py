@@ -15,9 +15,10 @@ from model_export.gold import AlignmentScore, Gold
 from model_export.run import Run
 from model_export.wait import wait
 from service import alignment
-from service.bundle import Bounds, Bundle, LinkRule
+from service.bundle import Bundle
 from service.directions import align_both_ways
 from service.engine import Capacity
+from service.manifest import Bounds, LinkRule
 from service.options import Options, Pair
 from service.symmetrization import Method
 from service.translator import Translator

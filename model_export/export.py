@@ -28,7 +28,7 @@ from model_export.graphs import attention, decoders, encoders
 from model_export.graphs.attention import AnyGraph
 from model_export.graphs.spelling import OPSET, Float32, Int8
 from model_export.model import Seq2Seq
-from service.bundle import Graph, Tensor
+from service.manifest import Graph, Tensor
 
 SOURCE_MULTIPLE = 4
 Precision = Literal["fp32", "int8"]
@@ -157,7 +157,7 @@ def _rows(model: Seq2Seq) -> list[Tensor]:
 
 
 def describe(model: Seq2Seq, precision: Precision, scales: Mapping[str, float]) -> dict[str, Any]:
-    """Return what a manifest says of the graphs, as JSON, in the fields of `bundle.Model`.
+    """Return what a manifest says of the graphs, as JSON, in the fields of `manifest.Model`.
 
     `special` and `limits` are the caller's to add.
     """

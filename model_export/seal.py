@@ -18,7 +18,8 @@ from typing import Any
 from model_export import corpus, draft
 from model_export.card import model_card
 from model_export.run import Run
-from service.bundle import Bounds, LinkRule, Manifest, describe_file, open_bundle, write_manifest
+from service.bundle import describe_file, open_bundle
+from service.manifest import Bounds, LinkRule, Manifest, write_manifest
 
 PRECISION = "int8"
 LIBRARIES = ("torch", "onnx", "onnxruntime", "sentencepiece", "sacrebleu", "numpy")

@@ -33,10 +33,11 @@ from model_export.simulate import simulate
 from model_export.subwords import BOS, EOS
 from model_export.wait import wait
 from service.admission import Job
-from service.bundle import Bundle, Model
+from service.bundle import Bundle
 from service.engine import Engine
 from service.forced_graph import forced_graph
 from service.hypotheses import Path, Source
+from service.manifest import Model
 from service.runner import Runner
 from service.search import Forced, Greedy
 
@@ -138,7 +139,7 @@ def verify(run: Run, model: Seq2Seq, precision: str) -> Agreement:
         ]
 
     found = Agreement(precision, TOLERANCE[precision])
-    alone, crowd = decoded(Runner(bundle.path, about), jobs)
+    alone, crowd = decoded(Runner(bundle.read, about), jobs)
     for one, path, many in zip(expected, alone, crowd, strict=True):
         compare(found, one, path)
         found.crowd = max(found.crowd, distance(path, many))
@@ -163,8 +164,8 @@ def verify_forced(
             for s, one in zip(sources, expected, strict=True)
         ]
 
-    alone, crowd = decoded(Runner(bundle.path, about), jobs)
-    steps, _ = decoded(Runner(bundle.path, without), jobs)
+    alone, crowd = decoded(Runner(bundle.read, about), jobs)
+    steps, _ = decoded(Runner(bundle.read, without), jobs)
     for one, path, many, step in zip(expected, alone, crowd, steps, strict=True):
         found.at_once += 1
         found.forced = max(found.forced, missed(one, path))

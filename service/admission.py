@@ -58,6 +58,8 @@ class Ticket:
     index: int
     sequence: Sequence
     times: Times
+    worker: object = None
+    """Who has taken it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -133,7 +135,7 @@ class Admission:
         """True when nothing waits and nothing will."""
         return self._closing and not any(lane.waiting for lane in self._lanes)
 
-    def take(self, lane: int, held: int, rows: int) -> list[Ticket]:
+    def take(self, worker: object, lane: int, held: int, rows: int) -> list[Ticket]:
         """Hand out up to `rows` rows' worth of sentences to a worker that holds `held` rows.
 
         A worker fills up to its share of all rows, so that a few sentences spread over all.
@@ -150,9 +152,11 @@ class Admission:
                 if sequence is None or (count and count + sequence.beams > rows):
                     break
                 here.waiting.pop()
-                taken.append(self._tickets[sequence.key])
+                ticket = self._tickets[sequence.key]
+                ticket.worker = worker
+                here.on_board += sequence.beams
+                taken.append(ticket)
                 count += sequence.beams
-            here.on_board += count
             self._note_taken(taken)
         return taken
 
@@ -163,21 +167,32 @@ class Admission:
             ticket.times.taken = now
             self.tally.waits.add(now - ticket.times.admitted)
 
+    def abandon(self, worker: object) -> list[Ticket]:
+        """Forget, and return, whatever a worker has taken and will not bring back."""
+        with self._changed:
+            left = [ticket for ticket in self._tickets.values() if ticket.worker is worker]
+            self._note_done(left, time.monotonic())
+            self.tally.failed += len(left)
+            return left
+
     def leave(self, tickets: Many[Ticket]) -> None:
         """Note sentences that were taken and are done, whatever came of them."""
         if not tickets:
             return
         now = time.monotonic()
         with self._changed:
-            self._taken -= len(tickets)
-            for ticket in tickets:
-                ticket.times.done = now
-                sequence = ticket.sequence
-                self._lanes[lane_of(sequence.width)].on_board -= sequence.beams
-                self._forget(sequence)
+            self._note_done(tickets, now)
             cost = sum(ticket.sequence.cost for ticket in tickets)
             busy = any(lane.waiting for lane in self._lanes)
             self._pace.finished(cost, now, busy)
+
+    def _note_done(self, tickets: Many[Ticket], now: float) -> None:
+        self._taken -= len(tickets)
+        for ticket in tickets:
+            ticket.times.done = now
+            sequence = ticket.sequence
+            self._lanes[lane_of(sequence.width)].on_board -= sequence.beams
+            self._forget(sequence)
 
     def withdraw(self, call: Call) -> None:
         """Drop what is left of a request: what waits at once, what runs before the next step."""

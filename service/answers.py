@@ -264,6 +264,28 @@ class LanguageAnswer(_Answer):
     targets: list[str]
 
 
+class BundleAnswer(_Answer):
+    """A bundle of one version."""
+
+    name: str
+    version: str
+
+
+class ReplacedAnswer(BundleAnswer):
+    """A bundle that took the place of another version."""
+
+    was: str = Field(description="The version that it replaced.")
+
+
+class ReloadAnswer(_Answer):
+    """What a reload did."""
+
+    added: list[BundleAnswer]
+    replaced: list[ReplacedAnswer]
+    removed: list[BundleAnswer]
+    kept: list[BundleAnswer] = Field(description="Not changed, and not disturbed.")
+
+
 class HealthAnswer(_Answer):
     """The server is well."""
 

@@ -4,7 +4,6 @@ A request is read (`requests`), checked (`schemas`, `limits`), served by the tra
 catalog chooses, and written (`wire`, `responses`). What can fail raises an `InterlineaError`.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated
@@ -20,6 +19,7 @@ from service.answers import (
     HealthAnswer,
     LanguageAnswer,
     ModelAnswer,
+    ReloadAnswer,
     TranslateAnswer,
 )
 from service.catalog import Catalog
@@ -32,8 +32,10 @@ from service.documentation import (
     body,
     timed,
 )
-from service.errors import Unavailable
+from service.leases import Leases, catalog_of
+from service.life import Life
 from service.limits import check_align, check_translate
+from service.reloads import reload_models
 from service.request_ids import RequestIds
 from service.requests import check_query, read_json, unless_gone
 from service.responses import LastResort, add_refusals, answer, timed_answer
@@ -48,15 +50,19 @@ from service.watching import Watching
 
 
 def create_app(
-    settings: Settings | None = None, load: Callable[[Settings], Catalog] = Catalog.load
+    settings: Settings | None = None,
+    load: Callable[[Settings], Catalog] | None = None,
+    waits: bool = True,
 ) -> FastAPI:
     """The application; without settings it reads them from the environment.
 
-    `load` is called, in a thread, when the server starts; what it raises stops the start. Raises
-    `InvalidSettings` where a setting asks for what is not installed.
+    `load` is called, in a thread, when the server starts; what it raises stops the start. An
+    application that does not wait for it is loaded by who runs it: `app.state.life.load()`.
+    Raises `InvalidSettings` where a setting asks for what is not installed.
     """
     settings = settings or read_settings()
-    watchers = Watchers(settings, lambda: getattr(app.state, "catalog", None))
+    life = Life(settings, load or Catalog.load)
+    watchers = Watchers(settings, life)
     app = FastAPI(
         title="Interlinea",
         version=version(),
@@ -64,13 +70,14 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_life(settings, load, watchers),
+        lifespan=_lifespan(life, watchers, waits),
         telemetry=UNTOLD,
     )
-    app.state.settings, app.state.metrics = settings, watchers.metrics
+    app.state.settings, app.state.life, app.state.metrics = settings, life, watchers.metrics
     _add_routes(app)
     add_documentation(app)
     add_refusals(app)
+    app.add_middleware(Leases, life=life)
     app.add_middleware(GZipMiddleware, minimum_size=settings.gzip_bytes, compresslevel=6)
     app.add_middleware(LastResort)
     app.add_middleware(Watching, watchers=watchers.all)
@@ -78,20 +85,20 @@ def create_app(
     return app
 
 
-def _life(
-    settings: Settings, load: Callable[[Settings], Catalog], watchers: Watchers
+def _lifespan(
+    life: Life, watchers: Watchers, waits: bool
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def life(app: FastAPI) -> AsyncIterator[None]:
-        catalog = await asyncio.to_thread(load, settings)
-        app.state.catalog = catalog
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if waits:
+            await life.load()
         try:
             yield
         finally:
-            await asyncio.to_thread(catalog.close, settings.grace_seconds)
+            await life.end()
             await watchers.close()
 
-    return life
+    return lifespan
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -128,6 +135,13 @@ def _add_routes(app: FastAPI) -> None:
         response_model=list[ModelAnswer],
         responses=answers(examples.MODELS),
     )(_models)
+    app.post(
+        "/models/reload",
+        tags=["models"],
+        summary="Read the folders of bundles again",
+        response_model=ReloadAnswer,
+        responses=answers(examples.RELOADED, 403, 409, 500, 503),
+    )(reload_models)
     app.get(
         "/languages",
         tags=["models"],
@@ -189,13 +203,14 @@ async def _align_one(request: Request, query: Annotated[AlignQuery, Query()]) ->
 async def _aligned(request: Request, asked: AlignRequest) -> Response:
     settings = _settings(request)
     check_align(asked, settings)
+    translator = catalog_of(request).choose(asked.source, asked.target)
     pairs = asked.translator_pairs()
     translator = _chosen(request, asked, [(pair.source, pair.target) for pair in pairs])
     options = asked.options(settings.timeout_seconds)
     if asked.symmetrize is None:
         done = await unless_gone(request, translator.align(pairs, options))
         return timed_answer(wire.aligned(translator.manifest, done, asked.matrix), asked.timing)
-    reverse = _catalog(request).reverse(translator)
+    reverse = catalog_of(request).reverse(translator)
     work = align_both_ways(translator, reverse, pairs, options, asked.symmetrize)
     done = await unless_gone(request, work)
     told = wire.aligned(translator.manifest, done, asked.matrix, reverse.manifest)
@@ -203,11 +218,11 @@ async def _aligned(request: Request, asked: AlignRequest) -> Response:
 
 
 async def _models(request: Request) -> Response:
-    return answer([one.manifest.summary() for one in _catalog(request).translators()])
+    return answer([one.manifest.summary() for one in catalog_of(request).translators()])
 
 
 async def _languages(request: Request) -> Response:
-    return answer([wire.language(language) for language in _catalog(request).languages()])
+    return answer([wire.language(language) for language in catalog_of(request).languages()])
 
 
 async def _live() -> Response:
@@ -220,8 +235,8 @@ async def _metrics(request: Request) -> Response:
 
 
 async def _ready(request: Request) -> Response:
-    if not _catalog(request).ready():
-        raise Unavailable("not every bundle has translated its first sentence yet")
+    life: Life = request.app.state.life
+    await life.check_ready()
     return answer({"status": "ready"})
 
 
@@ -229,7 +244,7 @@ def _chosen(
     request: Request, asked: TranslateRequest | AlignRequest, texts: Sequence[object]
 ) -> Translator:
     """The translator of a request, which the visit notes, with the texts."""
-    translator = _catalog(request).choose(asked.source, asked.target)
+    translator = catalog_of(request).choose(asked.source, asked.target)
     if (visit := CURRENT.get()) is not None:
         visit.model, visit.texts = translator.manifest.name, texts
     return translator
@@ -238,8 +253,3 @@ def _chosen(
 def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
-
-
-def _catalog(request: Request) -> Catalog:
-    catalog: Catalog = request.app.state.catalog
-    return catalog

@@ -4,24 +4,16 @@ A language is asked for by BCP-47 code in any case: "fr-CA" finds a bundle for "
 else for its base language "fr". A code left out is filled in only if one bundle fits.
 """
 
-import asyncio
-import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from service import cores, scripts
-from service.bundle import open_bundle
-from service.device import HOST, Device, find
-from service.engine import Capacity
+from service import scripts
+from service.canary import trouble
 from service.errors import AmbiguousPair, BundleError, NoReverseModel, UnknownPair
-from service.options import Options
 from service.settings import Settings
+from service.shelf import Shelf
 from service.translator import Translator
-
-EMBEDDED = Path(__file__).with_name("bundles")
-
-log = logging.getLogger("interlinea.catalog")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +26,11 @@ class Language:
 
 
 class Catalog:
-    """The translators of a server, one a bundle."""
+    """The translators of a server, one a bundle; it never changes."""
 
-    def __init__(self, translators: Sequence[Translator]) -> None:
+    def __init__(self, translators: Sequence[Translator], shelf: Shelf | None = None) -> None:
         self._translators = tuple(translators)
-        self._ready = False
+        self._shelf = shelf
 
     @classmethod
     def load(cls, settings: Settings) -> "Catalog":
@@ -46,25 +38,22 @@ class Catalog:
 
         Raises `BundleError`.
         """
-        folders = _folders(settings.bundles)
-        if not folders:
-            raise BundleError("there is no bundle to serve")
-        device = find(settings.device)
-        capacity = _capacity(settings, device)
-        catalog = cls([Translator(open_bundle(folder), capacity, device) for folder in folders])
-        catalog.warm_up()
-        return catalog
+        shelf = Shelf(settings)
+        return cls(shelf.load(), shelf)
 
-    def warm_up(self) -> None:
-        """Let every bundle translate a sentence; only then is the catalog ready."""
-        for translator in self._translators:
-            asyncio.run(translator.translate(["1, 2, 3."], Options(attention="none")))
-            log.info("bundle %s is ready", translator.manifest.name)
-        self._ready = True
+    def reloaded(self) -> "Catalog":
+        """Return the catalog of what the folders hold now; this one stays as it is.
 
-    def ready(self) -> bool:
-        """True once every bundle has translated a sentence."""
-        return self._ready
+        Translators of bundles that have not changed are in both. Blocks; raises `BundleError`.
+        """
+        if self._shelf is None:
+            raise BundleError("these bundles do not come from folders")
+        return Catalog(self._shelf.load(self._translators), self._shelf)
+
+    async def troubles(self) -> dict[str, str]:
+        """What keeps which bundle from translating; empty if all is well."""
+        found = {one.manifest.name: await trouble(one) for one in self._translators}
+        return {name: what for name, what in found.items() if what is not None}
 
     def translators(self) -> Sequence[Translator]:
         """Every loaded translator."""
@@ -108,38 +97,18 @@ class Catalog:
                 {"needed": [source, target], **(error.detail or {})},
             ) from None
 
-    def close(self, grace_seconds: float) -> None:
-        """Take nothing new, finish what is on board, and stop every thread."""
-        self._ready = False
+    def close(self, grace: float = 0.0, but: Collection[Translator] = ()) -> None:
+        """Take nothing new, finish what is on board, and stop every thread.
+
+        Translators in `but` go on.
+        """
+        end = time.monotonic() + grace
         for translator in self._translators:
-            translator.close(grace_seconds)
+            if translator not in but:
+                translator.close(max(0.0, end - time.monotonic()))
 
     def _pairs(self) -> list[tuple[str, str]]:
         return sorted({(t.manifest.source.code, t.manifest.target.code) for t in self._translators})
-
-
-def _capacity(settings: Settings, device: Device) -> Capacity:
-    """One thread can keep another device busy; on the host each core wants its own."""
-    return Capacity(
-        settings.workers or (cores.usable() if device is HOST else 1),
-        settings.slots,
-        settings.batch_tokens,
-        settings.queue_sentences,
-    )
-
-
-def _folders(extra: Path | None) -> list[Path]:
-    """Return bundle folders by name; an extra bundle takes the place of an embedded namesake."""
-    folders: dict[str, Path] = {}
-    for root in (EMBEDDED, extra):
-        if root is None:
-            continue
-        if not root.is_dir():
-            raise BundleError(f"{root} is not a folder of bundles")
-        for folder in sorted(root.iterdir()):
-            if folder.is_dir() and not folder.name.startswith((".", "_")):
-                folders[folder.name] = folder
-    return list(folders.values())
 
 
 def _scripts(code: str, name: str) -> list[tuple[str, str]]:

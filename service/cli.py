@@ -1,7 +1,7 @@
 """The command line: `interlinea serve`, `interlinea version`."""
 
 import gc
-import math
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -51,25 +51,17 @@ def version() -> None:
 
 
 def _serve(settings: Settings) -> None:
-    """Load first, so that a bundle that cannot be served is one line and not a traceback."""
-    import uvicorn  # these take seconds, which other commands need not wait for
-
-    from service.app import create_app
-    from service.catalog import Catalog
+    """Listen, load, and serve until a signal comes; raises what kept a bundle from being loaded."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it means something
+    from service.app import create_app  # takes seconds, which other commands need not wait for
+    from service.server import Server
 
     logs.configure(settings)
-    application = create_app(settings, lambda _: catalog)  # refuses settings that cannot work
-    catalog = Catalog.load(settings)
-    _tune_interpreter()
-    uvicorn.run(
-        application,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,  # as `logs` configured it
-        log_level=settings.log_level,
-        access_log=False,  # its lines hold queries, and so texts
-        timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
-    )
+    app = create_app(settings, waits=False)
+    server = Server(app, app.state.life, settings, _tune_interpreter)
+    server.run()
+    if server.failure is not None:
+        raise server.failure
 
 
 def _tune_interpreter() -> None:

@@ -15,7 +15,6 @@ nothing of this is needed, nor installed.
 
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,13 +38,13 @@ def check_installed() -> None:
         raise DeviceMissing("CUDA needs the package onnx, of Interlinea's extra `cuda`")
 
 
-def file(path: Path) -> bytes:
-    """Return the graph of a file in float32; raises `DamagedBundle` or `DeviceMissing`."""
+def in_float32(content: bytes, name: str) -> bytes:
+    """Return a file's graph in float32; raises `DamagedBundle` or `DeviceMissing`."""
     check_installed()
     try:
-        return dequantise(path.read_bytes())
+        return dequantise(content)
     except Exception as error:  # the library raises bare types of its own
-        raise DamagedBundle(f"{path.name} cannot be dequantised: {error}") from error
+        raise DamagedBundle(f"{name} cannot be dequantised: {error}") from error
 
 
 def dequantise(content: bytes) -> bytes:

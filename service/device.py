@@ -8,7 +8,6 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from service import dequantise
 from service.errors import DamagedBundle, DeviceMissing, StepFailed
+from service.external_data import check_self_contained
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # the library reports its use otherwise
 import onnxruntime
@@ -71,23 +71,36 @@ class Device:
         except Exception as error:  # the library raises bare types of its own
             raise StepFailed(f"the model failed: {error}") from error
 
-    def open(self, path: Path, threads: int) -> "Session":
-        """Load a graph; raises `DamagedBundle` or `DeviceMissing`."""
-        return Session(self, dequantise.file(path) if self.floats else path, path.name, threads)
+    def open(self, content: bytes, name: str, threads: int) -> "Session":
+        """Load a graph from the bytes of a file; raises `DamagedBundle` or `DeviceMissing`."""
+        check_self_contained(content, name)
+        if self.floats:
+            content = dequantise.in_float32(content, name)
+        return Session(self, content, name, threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A tensor that a graph takes or gives; of its axes, a size is an int and all else open."""
+
+    name: str
+    type: str
+    shape: tuple[object, ...]
 
 
 class Session:
     """A graph on a device; threads may share it, for it runs outside the interpreter lock."""
 
-    def __init__(self, device: Device, graph: Path | bytes, name: str, threads: int) -> None:
+    def __init__(self, device: Device, graph: bytes, name: str, threads: int) -> None:
         self._device = device
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # never guessed
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                graph if isinstance(graph, bytes) else str(graph),
+                graph,
                 options,
                 providers=[(provider, dict(more)) for provider, more in device.providers],
                 enable_fallback=0,  # or it would go on on the host, saying nothing
@@ -97,13 +110,18 @@ class Session:
         if device.providers[0][0] not in self._session.get_providers():
             raise DeviceMissing(f"{name} cannot be run on {device.name}: {CUDA_NEEDS}")
 
-    def check(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        """Raise `DamagedBundle` if the graph lacks a tensor."""
-        nodes = (*self._session.get_inputs(), *self._session.get_outputs())
-        has = {node.name for node in nodes}
-        missing = [name for name in (*inputs, *outputs) if name not in has]
-        if missing:
-            raise DamagedBundle(f"the graph has no tensor {missing[0]!r}")
+    def types(self, said: str) -> tuple[str, ...]:
+        """Return what a tensor of a type in the manifest may be here, in the runtime's words."""
+        spelled = ("tensor(float)",) if self._device.floats and said == "uint8" else ()
+        return (f"tensor({said})", *spelled)
+
+    def inputs(self) -> list["Port"]:
+        """Return what goes in."""
+        return [Port(one.name, one.type, tuple(one.shape)) for one in self._session.get_inputs()]
+
+    def outputs(self) -> list["Port"]:
+        """Return what comes out."""
+        return [Port(one.name, one.type, tuple(one.shape)) for one in self._session.get_outputs()]
 
     def run(self, outputs: list[str], feeds: Mapping[str, Array]) -> dict[str, Any]:
         """Run on arrays of the host and return arrays of the host; raises `StepFailed`."""

@@ -5,13 +5,12 @@ stay. Candidates are ranked on the host, where the log-probabilities are.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from service.bundle import Model
 from service.device import HOST, Device
 from service.device_slots import DeviceSlots
+from service.manifest import Model
 from service.runner import Runner, Stepped
 from service.slots import AnySlots, Held
 
@@ -20,9 +19,9 @@ class DeviceRunner(Runner):
     """The encoder and decoder sessions of one bundle, on a device other than the host."""
 
     def __init__(
-        self, path: Callable[[str], Path], model: Model, device: Device, threads: int = 1
+        self, read: Callable[[str], bytes], model: Model, device: Device, threads: int = 1
     ) -> None:
-        super().__init__(path, model, threads, device)
+        super().__init__(read, model, threads, device)
         self._device = device
         self._stay = [state.output for state in model.state]
         self._come = [name for name in self._decoder_outputs if name not in self._stay]
@@ -42,6 +41,6 @@ class DeviceRunner(Runner):
         return self._stepped(out, kept)
 
 
-def open_runner(path: Callable[[str], Path], model: Model, device: Device = HOST) -> Runner:
+def open_runner(read: Callable[[str], bytes], model: Model, device: Device = HOST) -> Runner:
     """Return the runner of a bundle on a device; raises `BundleError`."""
-    return Runner(path, model) if device is HOST else DeviceRunner(path, model, device)
+    return Runner(read, model) if device is HOST else DeviceRunner(read, model, device)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.alignment import Floats, Link
-from service.bundle import Bounds
+from service.manifest import Bounds
 
 Weights = NDArray[np.float64]
 Code = Literal["possible_omission", "possible_hallucination"]

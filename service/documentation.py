@@ -26,6 +26,8 @@ errors too, carries `X-Request-ID`; every error has the same shape.
 
 _REASONS = {
     400: "The body is not JSON in UTF-8.",
+    403: "The route is not for everybody.",
+    409: "It is being done already.",
     413: "The body is too large.",
     415: "The body is not sent as `application/json`.",
     422: "The request cannot be served as it stands.",

@@ -4,14 +4,16 @@ Jobs of a request go to `admission` together; `worker` decodes them; their event
 to the loop that asked. `run` waits for all answers, `stream` tells every event as it comes.
 """
 
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from service.admission import Admission, Call, Job
+from service.crew import Crew
 from service.errors import DeadlineExceeded, InterlineaError
 from service.hypotheses import Chosen, Path
+from service.pulse import Pulse
 from service.runner import Runner
 from service.tally import Load, added
 from service.worker import Worker
@@ -40,10 +42,10 @@ class Engine:
         self.capacity = capacity
         self._runner = runner
         self._admission = Admission(capacity.workers, capacity.queue)
-        self._workers = [
-            Worker(runner, self._admission, capacity.slots, capacity.batch_tokens)
-            for _ in range(capacity.workers)
-        ]
+        self._pulse = Pulse()
+        held = capacity.slots, capacity.batch_tokens
+        make = partial(Worker, runner, self._admission, self._pulse, *held)
+        self._crew = Crew(capacity.workers, make, self._admission, self._pulse)
 
     @property
     def pending(self) -> int:
@@ -53,8 +55,15 @@ class Engine:
     def load(self) -> Load:
         """Return what is in hand, and what all threads have done so far."""
         waiting = self._admission.waiting
-        done = added([self._admission.tally, *(worker.tally for worker in self._workers)])
+        done = added([self._admission.tally, *self._crew.tallies])
         return Load(waiting, max(0, self.pending - waiting), done)
+
+    def trouble(self) -> str | None:
+        """What keeps it from working, in words; threads that died are replaced first."""
+        self._crew.mend()
+        if dead := self._crew.dead:
+            return f"{dead} of {self.capacity.workers} worker threads have died"
+        return "its last steps all failed" if self._pulse.failing else None
 
     async def run(self, jobs: Sequence[Job], timeout: float = DEFAULT_TIMEOUT) -> list[list[Path]]:
         """Decode jobs; if one fails or the caller is cancelled, the others are dropped.
@@ -78,6 +87,7 @@ class Engine:
         generator drops what is not done.
         """
         assert all(job.search.beams <= self.capacity.slots for job in jobs)
+        self._crew.mend()
         widths = [self._runner.width(len(job.source)) for job in jobs]
         call = self._admission.admit(jobs, widths, timeout)
         end = call.loop.call_later(timeout, _expire, call, timeout)
@@ -93,12 +103,13 @@ class Engine:
             end.cancel()
             self._admission.withdraw(call)
 
-    def close(self, grace: float) -> None:
-        """Take nothing new, finish within `grace` seconds what is on board, fail the rest."""
+    def close(self, grace: float, why: InterlineaError | None = None) -> None:
+        """Take nothing new, finish within `grace` seconds what is on board, fail the rest.
+
+        `why` is what the rest fails with, `ShuttingDown` if it is not given.
+        """
         self._admission.close()
-        deadline = time.monotonic() + grace
-        for worker in self._workers:
-            worker.join(max(0.0, deadline - time.monotonic()))
+        self._crew.end(grace, why)
 
 
 def _expire(call: Call, timeout: float) -> None:

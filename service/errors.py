@@ -15,7 +15,9 @@
     │   ├── TextTooLong             text_too_long           422
     │   ├── TooManyTexts            too_many_texts          422
     │   ├── InvalidBeam             invalid_beam            422
-    │   └── EmptyWord               empty_word              422
+    │   ├── EmptyWord               empty_word              422
+    │   ├── Forbidden               forbidden               403
+    │   └── ReloadInProgress        reload_in_progress      409
     ├── Unavailable                 unavailable             503
     │   ├── QueueFull               queue_full              503
     │   ├── DeadlineExceeded        deadline_exceeded       504
@@ -33,6 +35,9 @@
 from collections.abc import Mapping
 
 Detail = Mapping[str, object]
+
+MOST_MESSAGE = 500
+"""Characters of a message that quotes what others wrote."""
 
 
 class InterlineaError(Exception):
@@ -144,6 +149,20 @@ class EmptyWord(RequestError):
     code = "empty_word"
 
 
+class Forbidden(RequestError):
+    """The route is not for everybody, and nothing says that it is for this client."""
+
+    code = "forbidden"
+    status = 403
+
+
+class ReloadInProgress(RequestError):
+    """Bundles are being reloaded already; nothing was started."""
+
+    code = "reload_in_progress"
+    status = 409
+
+
 class Unavailable(InterlineaError):
     """The server cannot take the request now; a later try, in `retry_after` s, may succeed."""
 
@@ -185,9 +204,13 @@ class StepFailed(InterlineaError):
 
 
 class BundleError(InterlineaError):
-    """A model folder cannot be served."""
+    """A model folder cannot be served; the message is one line, whatever the folder holds."""
 
     code = "bundle_error"
+
+    def __init__(self, message: str, detail: Detail | None = None) -> None:
+        line = " ".join(message.split())[:MOST_MESSAGE]
+        super().__init__("".join(c if c.isprintable() else "?" for c in line), detail)
 
 
 class UnsealedBundle(BundleError):

@@ -157,6 +157,13 @@ MODELS: list[Example] = [
     }
 ]
 
+RELOADED: Example = {
+    "added": [],
+    "replaced": [{**_MODEL, "was": "2026.10.03+9c1f22d0"}],
+    "removed": [],
+    "kept": [{"name": "zh-en", "version": "2026.11.20+0d6be1a7"}],
+}
+
 LANGUAGES: list[Example] = [{"code": "en", "name": "English", "targets": ["fr"]}]
 
 REFUSED: Example = {

@@ -4,8 +4,8 @@ Unlike the others a bundle may lack it. One that is about other tensors than the
 refused before it is loaded, for what it says is taken for what the decoder would have said.
 """
 
-from service.bundle import Graph, Model
 from service.errors import DamagedBundle
+from service.manifest import Graph, Model
 
 ROLE = "forced"
 GRID = ("batch", "target")

@@ -19,20 +19,18 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from service.catalog import Catalog
+from service.life import Life
 from service.tally import Distribution, Load, Tally, added
 from service.traffic import Labels, Traffic
-
-Find = Callable[[], Catalog | None]
-"""The catalog, or None before it is there."""
 
 
 class Metrics:
     """The metrics of one application, in a registry of its own."""
 
-    def __init__(self, traffic: Traffic, catalog: Find) -> None:
+    def __init__(self, traffic: Traffic, life: Life) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Traffic(traffic))
-        self._registry.register(_Engines(catalog))
+        self._registry.register(_Engines(life))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
@@ -95,13 +93,13 @@ class _Traffic(_Untold):
 class _Engines(_Untold):
     """The bundles, and what their engines say."""
 
-    def __init__(self, catalog: Find) -> None:
-        self._catalog = catalog
+    def __init__(self, life: Life) -> None:
+        self._life = life
 
     def collect(self) -> Iterator[Metric]:
-        catalog = self._catalog()
-        ready = catalog is not None and catalog.ready()
-        yield _gauge("interlinea_ready", "1 if every bundle translates.", int(ready))
+        catalog = self._life.catalog
+        ready = int(self._life.ready)
+        yield _gauge("interlinea_ready", "1 if every bundle translates.", ready)
         if catalog is None:
             return
         yield _models(catalog)

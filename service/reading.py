@@ -11,10 +11,10 @@ import numpy as np
 
 from service import alignment
 from service.alignment import Floats, Link
-from service.bundle import Manifest
 from service.diagnostics import Diagnostics, Seen, diagnose
-from service.errors import RequestError
+from service.errors import DamagedBundle, RequestError
 from service.hypotheses import Path
+from service.manifest import Manifest
 from service.options import AttentionKind, Options
 from service.translation import Matrix
 from service.units import UnitPair
@@ -46,6 +46,8 @@ class Reader:
 
     def __init__(self, manifest: Manifest) -> None:
         self._rule, self._bounds = manifest.link_rule, manifest.warn_from
+        if self._rule.rule not in alignment.RULES:
+            raise DamagedBundle(f"{manifest.name}: unknown link rule {self._rule.rule!r}")
         self._kinds = [attention.kind for attention in manifest.model.attention]
 
     def asked(self, options: Options, usual: AttentionKind) -> AttentionKind:

@@ -14,8 +14,10 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
+    BundleError,
     InterlineaError,
     RequestError,
+    ShuttingDown,
     Unavailable,
     UnknownRoute,
     WrongMethod,
@@ -91,6 +93,8 @@ def refusal(error: InterlineaError, request_id: str) -> Response:
     response = answer(failure(error, request_id), error.status)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, ShuttingDown):
+        response.headers["Connection"] = "close"
     return response
 
 
@@ -134,7 +138,8 @@ def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, InterlineaError)
     request_id = _request_id(request)
     if error.status == 500:
-        log.error("request %s failed: %s", request_id, error.message, exc_info=error)
+        where = None if isinstance(error, BundleError) else error  # a folder is at fault, no line
+        log.error("request %s failed: %s", request_id, error.message, exc_info=where)
     return refusal(error, request_id)
 
 

@@ -11,16 +11,16 @@ pieces. One runner serves all worker threads: a session runs outside the interpr
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.bundle import Model
+from service.contract import Contract
 from service.device import HOST, Array, Device, Session
 from service.errors import StepFailed
 from service.forced_graph import forced_graph
+from service.manifest import Model
 from service.slots import AnySlots, Held, Slots
 
 Floats = NDArray[np.float32]
@@ -63,37 +63,45 @@ class Scored:
 
 
 class Runner:
-    """The encoder and decoder sessions of one bundle."""
+    """The sessions of one bundle; `pieces` is how many target pieces they know."""
 
     _forced: Session | None = None
 
     def __init__(
         self,
-        path: Callable[[str], Path],
+        read: Callable[[str], bytes],
         model: Model,
         threads: int = 1,
         device: Device = HOST,
     ) -> None:
         self.model = model
-        self._encoder = device.open(path(model.graph("encoder").file), threads)
-        self._decoder = device.open(path(model.graph("decoder").file), threads)
-        self._candidates = HOST.open(path(model.graph("candidates").file), threads)
         self._encoder_outputs = [*model.memory, *(state.start for state in model.state)]
         self._decoder_outputs = [
             "log_probabilities",
             *(attention.output for attention in model.attention),
             *(state.output for state in model.state),
         ]
-        self._encoder.check(["source", "lengths"], self._encoder_outputs)
         inputs = ["token", *model.memory, *(state.input for state in model.state)]
-        self._decoder.check(inputs, self._decoder_outputs)
-        self._candidates.check(["log_probabilities", "count"], list(TOP))
+        contract = Contract(model)
+
+        def opened(
+            role: str, takes: Sequence[str], gives: Sequence[str], device: Device
+        ) -> Session:
+            file = model.graph(role).file
+            session = device.open(read(file), file, threads)
+            contract.check(role, session, takes, gives)
+            return session
+
+        self._encoder = opened("encoder", ["source", "lengths"], self._encoder_outputs, device)
+        self._decoder = opened("decoder", inputs, self._decoder_outputs, device)
+        self._candidates = opened("candidates", ["log_probabilities", "count"], TOP, HOST)
+        contract.check_state()
+        self.pieces = contract.width("decoder", "log_probabilities")
         if graph := forced_graph(model):
             names = [tensor.name for tensor in graph.inputs]
             self._first = [state.input for state in model.state if state.input in names]
             self._forced_outputs = self._decoder_outputs[: 1 + len(model.attention)]
-            self._forced = device.open(path(graph.file), threads)
-            self._forced.check(names, self._forced_outputs)
+            self._forced = opened("forced", names, self._forced_outputs, device)
 
     @property
     def forces(self) -> bool:

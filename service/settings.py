@@ -49,6 +49,13 @@ class Settings(BaseSettings):
         default=None,
         description="Folder whose sub-folders are bundles, served beside the embedded ones.",
     )
+    max_bundle_bytes: int = Field(
+        default=2_147_483_648, ge=1, description="Most bytes of all files of a bundle together."
+    )
+    reload: bool = Field(
+        default=False,
+        description="Allow reload without keys, for a server behind a trusted network.",
+    )
     device: Annotated[DeviceName, BeforeValidator(_lower)] = Field(
         default="auto", description="Where bundles run; `auto` is CUDA where it works."
     )
@@ -87,7 +94,13 @@ class Settings(BaseSettings):
         default=10.0,
         ge=0,
         le=3600,
-        description="How long requests in flight may go on at shutdown.",
+        description="How long requests in flight may go on at shutdown, or on a replaced bundle.",
+    )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=3600,
+        description="How long to serve on, but say not to be ready, before a shutdown.",
     )
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
         default="info", description="Least severe messages to log."

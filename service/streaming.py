@@ -16,8 +16,8 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service import wire
-from service.bundle import Manifest
 from service.errors import Cancelled, InterlineaError
+from service.manifest import Manifest
 from service.requests import unless_gone, until_gone
 from service.responses import failure, timed_json, to_json
 from service.schemas import MatrixForm

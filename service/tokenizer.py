@@ -48,13 +48,22 @@ class Decoded:
 class Tokenizer:
     """One SentencePiece model, read once; safe to share between threads."""
 
-    def __init__(self, path: Path, joiner: str = " ") -> None:
-        """Read a model file of a language whose words are joined by `joiner`."""
+    def __init__(self, model: Path | bytes, joiner: str = " ", name: str = "") -> None:
+        """Read a model, a file or its bytes, of a language whose words are joined by `joiner`.
+
+        Raises `DamagedBundle`, which calls bytes by `name`.
+        """
         self._opening = " " if joiner else ""
+        name = name or (model.name if isinstance(model, Path) else "the file")
         try:
-            self._model = sentencepiece.SentencePieceProcessor(model_file=str(path))
-        except (OSError, RuntimeError) as error:
-            raise DamagedBundle(f"{path.name} is not a SentencePiece model: {error}") from error
+            self._read(model.read_bytes() if isinstance(model, Path) else model)
+        except Exception as error:  # the library, and what it says, may fail in any way
+            raise DamagedBundle(f"{name} is not a SentencePiece model: {error}") from error
+        if set(self._byte_ids) != set(range(256)):
+            raise DamagedBundle(f"{name} has no piece for every byte")
+
+    def _read(self, content: bytes) -> None:
+        self._model = sentencepiece.SentencePieceProcessor(model_proto=content)
         self.size = int(self._model.get_piece_size())
         self.bos = int(self._model.bos_id())
         self.eos = int(self._model.eos_id())

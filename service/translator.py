@@ -14,13 +14,14 @@ from itertools import islice
 from service import alignment
 from service.admission import Job
 from service.beam import Beam
-from service.bundle import Bundle, Manifest
+from service.bundle import Bundle
 from service.device import HOST, Device
 from service.device_runner import open_runner
 from service.engine import Capacity, Engine
-from service.errors import InvalidBeam
+from service.errors import InterlineaError, InvalidBeam
 from service.hypotheses import UNGUARDED, Chosen, Path, Source
 from service.keeping import restore
+from service.manifest import Manifest
 from service.options import AttentionKind, Options, Pair
 from service.reading import Reader, Reading
 from service.repetition import allowed
@@ -37,6 +38,7 @@ from service.translation import (
     TranslatedSentence,
     Translation,
 )
+from service.trial import try_out
 from service.units import EOS, Unit, UnitPair, Units, check_length, source_side, target_side
 
 
@@ -62,17 +64,29 @@ class Translator:
 
     def __init__(self, bundle: Bundle, capacity: Capacity, device: Device = HOST) -> None:
         self.manifest: Manifest = bundle.manifest
+        self.digest = bundle.digest
         self._units = Units(bundle)
         self._source = self._units.tokenizers["source"]
         self._target = self._units.tokenizers["target"]
-        self._runner = open_runner(bundle.path, self.manifest.model, device)
-        self._engine = Engine(self._runner, capacity)
+        self._runner = open_runner(bundle.read, self.manifest.model, device)
         self._delays = {a.kind: a.delay for a in self.manifest.model.attention}
         self._reader = Reader(self.manifest)
+        self._engine = Engine(self._runner, capacity)  # last, since it starts threads
 
-    def close(self, grace: float) -> None:
-        """Finish within `grace` seconds what is on board, and stop the threads."""
-        self._engine.close(grace)
+    def close(self, grace: float, why: InterlineaError | None = None) -> None:
+        """Finish within `grace` seconds what is on board, fail the rest, and stop the threads.
+
+        `why` is what the rest fails with, `ShuttingDown` if it is not given.
+        """
+        self._engine.close(grace, why)
+
+    def try_graphs(self) -> None:
+        """Run the graphs on their own; raises as `trial.try_out` does."""
+        try_out(self._runner, self._source.size, self._target.size)
+
+    def trouble(self) -> str | None:
+        """What keeps it from translating, in words, as far as its threads have noticed."""
+        return self._engine.trouble()
 
     def load(self) -> Load:
         """Return what its engine has in hand and has done."""

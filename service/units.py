@@ -5,16 +5,17 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Literal
 
 import numpy as np
 
 from service import scripts, words
-from service.bundle import Bundle, Language
+from service.bundle import Bundle
 from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
 from service.hypotheses import Path
 from service.keeping import STAND_INS, Kept, Swapped, restore, swap, swap_kept, swap_pair
+from service.manifest import Language
 from service.segmentation import Span
 from service.tokenizer import Encoded, Tokenizer, check_unicode
 from service.translation import Side, Token, Word
@@ -63,12 +64,18 @@ class Units:
             "target": manifest.target,
         }
         self.tokenizers: dict[Role, Tokenizer] = {
-            role: Tokenizer(bundle.path(language.tokenizer), language.joiner)
+            role: Tokenizer(bundle.read(language.tokenizer), language.joiner, language.tokenizer)
             for role, language in self._languages.items()
         }
+        special = manifest.model.special
+        for tokenizer in self.tokenizers.values():
+            if (tokenizer.pad, tokenizer.bos, tokenizer.eos) != astuple(special):
+                raise DamagedBundle(f"{manifest.name}: a tokenizer has other special pieces")
         self._stand_ins = manifest.stand_ins
         if not set(self._stand_ins) <= set(STAND_INS):
             raise DamagedBundle(f"{manifest.name}: stand_ins must be among {STAND_INS!r}")
+        if len(set(self._stand_ins)) < len(self._stand_ins):
+            raise DamagedBundle(f"{manifest.name}: stand_ins has one of them twice")
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""
         limits = manifest.model.limits

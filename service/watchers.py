@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from fastapi.telemetry import TelemetryConfig
 
+from service.life import Life
 from service.logs import AccessLog
-from service.metrics import Find, Metrics
+from service.metrics import Metrics
 from service.settings import InvalidSettings, Settings
 from service.traffic import Traffic
 from service.watching import Watcher
@@ -27,11 +28,11 @@ UNTOLD: TelemetryConfig = {
 class Watchers:
     """All who watch the requests of an application; `metrics` is None where they are off."""
 
-    def __init__(self, settings: Settings, catalog: Find) -> None:
+    def __init__(self, settings: Settings, life: Life) -> None:
         """Raises `InvalidSettings` where tracing cannot be had."""
         self._tracing = _tracing() if settings.tracing else None
         traffic = Traffic()
-        self.metrics = Metrics(traffic, catalog) if settings.metrics else None
+        self.metrics = Metrics(traffic, life) if settings.metrics else None
         logged = settings.access_log or settings.log_level in ("debug", "trace")
         self.all: list[Watcher] = [
             *([traffic] if settings.metrics else []),

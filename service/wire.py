@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from service.alignment import Link
-from service.bundle import Manifest
 from service.catalog import Language
 from service.diagnostics import Caution, Diagnostics
+from service.manifest import Manifest
 from service.schemas import MatrixForm
 from service.translation import (
     Alignment,

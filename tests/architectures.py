@@ -5,7 +5,7 @@ encoder, decoder, attention, input feeding, a top layer, one layer or two, wheth
 bounded (a Transformer encoder's is not), and some without alignment head.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from model_export import config, export
 from model_export.calibration import Scales, scales, watched
 from model_export.model import Seq2Seq
 from model_export.subwords import BOS, EOS, PAD
-from service import bundle
+from service import manifest
 from service.runner import Runner
 
 PIECES = 40
 FIRST_WORD = 4  # the pieces below are special
-SPECIAL = bundle.Special(PAD, BOS, EOS)
-LIMITS = bundle.Limits(400, 800, export.SOURCE_MULTIPLE)
+SPECIAL = manifest.Special(PAD, BOS, EOS)
+LIMITS = manifest.Limits(400, 800, export.SOURCE_MULTIPLE)
 PRECISIONS: tuple[export.Precision, ...] = ("fp32", "int8")
 
 
@@ -130,13 +130,18 @@ def shown(model: Seq2Seq, lengths: Sequence[int] = (9, 5, 2), steps: int = 6) ->
     return scales(largest)
 
 
-def written(model: Seq2Seq, folder: Path, precision: export.Precision) -> bundle.Model:
+def written(model: Seq2Seq, folder: Path, precision: export.Precision) -> manifest.Model:
     """Export a model into a folder; return what a manifest says of it."""
     scales = shown(model)
     export.export(model, folder, precision, scales)
     described = export.describe(model, precision, scales)
     rest = {"special": asdict(SPECIAL), "limits": asdict(LIMITS)}
-    return bundle.parse(bundle.Model, {**described, **rest}, folder.name)
+    return manifest.parse(manifest.Model, {**described, **rest}, folder.name)
+
+
+def reader(folder: Path) -> Callable[[str], bytes]:
+    """Return what reads a file of a folder."""
+    return lambda name: (folder / name).read_bytes()
 
 
 @dataclass(frozen=True)
@@ -145,12 +150,12 @@ class Exported:
 
     model: Seq2Seq
     folders: Mapping[export.Precision, Path]
-    about: Mapping[export.Precision, bundle.Model]
+    about: Mapping[export.Precision, manifest.Model]
 
     def runner(self, precision: export.Precision) -> Runner:
         """Return what runs the graphs of a precision."""
         folder = self.folders[precision]
-        return Runner(lambda name: folder / name, self.about[precision])
+        return Runner(reader(folder), self.about[precision])
 
 
 def exported(sizes: config.Model, root: Path) -> Exported:

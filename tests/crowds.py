@@ -10,9 +10,9 @@ import numpy as np
 
 from service.admission import Job
 from service.beam import Beam
-from service.bundle import Model
 from service.engine import Capacity, Engine
 from service.hypotheses import Path, Source
+from service.manifest import Model
 from service.runner import Runner
 from service.search import Forced, Greedy, Search
 

@@ -19,9 +19,7 @@ def client_of(translator: Translator, settings: Settings | None = None) -> TestC
     """Return a client of a server that has one bundle; it starts as the client is entered."""
 
     def load(_: Settings) -> Catalog:
-        catalog = Catalog([translator])
-        catalog.warm_up()
-        return catalog
+        return Catalog([translator])
 
     return TestClient(create_app(settings or Settings(), load))
 

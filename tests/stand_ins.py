@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import threading
 from collections.abc import AsyncGenerator, Sequence
 from typing import cast
 
@@ -9,10 +10,18 @@ import numpy as np
 
 from service import examples
 from service.alignment import Link
-from service.bundle import Bounds, Manifest
-from service.catalog import Language
+from service.catalog import Catalog, Language
 from service.diagnostics import Seen, diagnose
-from service.errors import NoReverseModel, QueueFull, StepFailed, UnknownPair
+from service.errors import (
+    BundleError,
+    InterlineaError,
+    NoReverseModel,
+    QueueFull,
+    ShuttingDown,
+    StepFailed,
+    UnknownPair,
+)
+from service.manifest import Bounds, Manifest
 from service.options import Options, Pair
 from service.segmentation import Span
 from service.tally import Load, Tally
@@ -74,6 +83,7 @@ class FakeTranslator:
         self.started = asyncio.Event()
         self.cancelled = False
         self.streams_closed = 0
+        self.closed_with: InterlineaError | None = None
 
     async def translate(self, texts: Sequence[str], options: Options) -> list[Translation]:
         self.options.append(options)
@@ -129,6 +139,12 @@ class FakeTranslator:
     def load(self) -> Load:
         return Load(2, 1, Tally(done=5))
 
+    def close(self, grace: float, why: InterlineaError) -> None:
+        self.closed_with = why
+
+    def is_closed(self) -> bool:
+        return self.closed_with is not None
+
     async def _wait(self) -> None:
         self.started.set()
         try:
@@ -142,8 +158,11 @@ class FakeCatalog:
     def __init__(self) -> None:
         self.translator = FakeTranslator()
         self.reversed: FakeTranslator | None = None
-        self.is_ready = True
-        self.grace: float | None = None
+        self.found: dict[str, str] = {}
+        self.following: FakeCatalog | BundleError | None = None
+        self.held = threading.Event()
+        self.held.set()
+        self.reloading = threading.Event()
 
     def choose(self, source: str | None, target: str | None) -> Translator:
         if source not in (None, "en") or target not in (None, "fr"):
@@ -161,8 +180,17 @@ class FakeCatalog:
     def languages(self) -> list[Language]:
         return [Language("en", "English", ("fr",))]
 
-    def ready(self) -> bool:
-        return self.is_ready
+    async def troubles(self) -> dict[str, str]:
+        return self.found
 
-    def close(self, grace_seconds: float) -> None:
-        self.grace = grace_seconds
+    def reloaded(self) -> Catalog:
+        self.reloading.set()
+        assert self.held.wait(10)
+        if isinstance(self.following, BundleError):
+            raise self.following
+        return cast(Catalog, self.following or self)
+
+    def close(self, grace: float = 0.0, but: Sequence[Translator] = ()) -> None:
+        for translator in self.translators():
+            if translator not in but:
+                translator.close(grace, ShuttingDown("closed"))

@@ -16,8 +16,8 @@ from model_export.alarms import Row, halves, measure, sample, table, thresholds
 from model_export.corpus import Pair
 from model_export.damage import Damaged
 from service.alignment import Link
-from service.bundle import Manifest
 from service.diagnostics import Caution, Evidence, Seen, diagnose
+from service.manifest import Manifest
 from service.translation import Alignment
 from service.translator import Translator
 from tests import toy

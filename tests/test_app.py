@@ -22,6 +22,7 @@ from service.answers import (
 )
 from service.app import create_app
 from service.catalog import Catalog
+from service.errors import ShuttingDown
 from service.options import Options, Pair
 from service.settings import Settings
 from tests.stand_ins import FakeCatalog, FakeTranslator
@@ -212,10 +213,11 @@ def test_health(client: TestClient, catalog: FakeCatalog) -> None:
         response = client.get(path)
         assert response.status_code == 200
         assert HealthAnswer.model_validate(response.json()).status == status
-    catalog.is_ready = False
+    catalog.found = {"en-fr": "its last steps all failed"}
     assert client.get("/health/live").status_code == 200
     response = client.get("/health/ready")
-    refused(response, 503, "unavailable")
+    assert refused(response, 503, "unavailable") == {"bundles": ["en-fr"]}
+    assert "en-fr: its last steps all failed" in response.text
     assert response.headers["Retry-After"] == "1"
 
 
@@ -306,10 +308,9 @@ def test_large_answers_are_compressed_where_asked(client: TestClient) -> None:
 
 
 def test_the_catalog_is_closed_at_the_end(catalog: FakeCatalog) -> None:
-    settings = Settings(grace_seconds=3.5)
-    with TestClient(create_app(settings, lambda _: cast(Catalog, catalog))):
-        assert catalog.grace is None
-    assert catalog.grace == 3.5
+    with TestClient(create_app(Settings(), lambda _: cast(Catalog, catalog))):
+        assert catalog.translator.closed_with is None
+    assert isinstance(catalog.translator.closed_with, ShuttingDown)
 
 
 @pytest.mark.parametrize(

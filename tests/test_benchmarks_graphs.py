@@ -3,7 +3,7 @@ from pathlib import Path
 import onnx
 
 from benchmarks import graphs
-from service.catalog import EMBEDDED
+from service.shelf import EMBEDDED
 
 DECODER = EMBEDDED / "en-fr" / "decoder.onnx"
 

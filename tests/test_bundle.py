@@ -1,26 +1,21 @@
-"""The manifest: read back as written, and every kind of damage named."""
+"""A bundle: every kind of damage is named, and what was checked is what is read."""
 
-import json
+import os
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from service.bundle import MANIFEST, Bundle, open_bundle, read_manifest, write_manifest
-from service.errors import BundleError, DamagedBundle, UnsealedBundle
+from service import fields
+from service.bundle import Bundle, digest, open_bundle
+from service.errors import DamagedBundle, UnsealedBundle
+from service.manifest import MANIFEST, write_manifest
 
 
 @pytest.fixture
 def folder(toy_bundle: Bundle, tmp_path: Path) -> Path:
     return Path(shutil.copytree(toy_bundle.folder, tmp_path / "toy"))
-
-
-def test_a_manifest_is_read_back_as_it_was_written(toy_bundle: Bundle, tmp_path: Path) -> None:
-    write_manifest(tmp_path, toy_bundle.manifest)
-    assert read_manifest(tmp_path / MANIFEST) == toy_bundle.manifest
 
 
 def test_an_unsealed_folder_is_refused(folder: Path) -> None:
@@ -57,7 +52,7 @@ def test_a_file_outside_the_folder_is_refused(folder: Path, toy_bundle: Bundle) 
     files = toy_bundle.manifest.files
     escaping = replace(files[0], path="../outside.onnx")
     write_manifest(folder, replace(toy_bundle.manifest, files=(escaping, *files[1:])))
-    with pytest.raises(DamagedBundle, match="lies outside the bundle"):
+    with pytest.raises(DamagedBundle, match="must be a path inside the folder"):
         open_bundle(folder)
 
 
@@ -68,48 +63,81 @@ def test_a_graph_without_a_checksum_is_refused(folder: Path, toy_bundle: Bundle)
         open_bundle(folder)
 
 
-def _set(*path: str, to: object) -> Callable[[dict[str, Any]], None]:
-    def change(data: dict[str, Any]) -> None:
-        for key in path[:-1]:
-            data = data[key]
-        data[path[-1]] = to
-
-    return change
+def test_a_folder_that_is_too_large_is_refused(folder: Path, toy_bundle: Bundle) -> None:
+    total = sum(file.bytes for file in toy_bundle.manifest.files)
+    assert open_bundle(folder, total).manifest == toy_bundle.manifest
+    with pytest.raises(DamagedBundle, match=f"toy has {total} bytes; at most {total - 1}"):
+        open_bundle(folder, total - 1)
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (_set("format", to=99), "not of format"),
-        (_set("surprise", to=1), "unknown field surprise"),
-        (_set("model", "opset", to="20"), "model.opset has the wrong type"),
-        (_set("model", "graphs", to={}), "model.graphs must be a list"),
-        (_set("source", to=[]), "source must be an object"),
-        (_set("link_rule", to={"attention": "cross"}), "missing field link_rule.rule"),
-        (_set("parameters", to=True), "parameters has the wrong type"),
-    ],
-)
-def test_a_wrong_field_is_named(
-    folder: Path, change: Callable[[dict[str, Any]], None], says: str
-) -> None:
-    path = folder / MANIFEST
-    data = json.loads(path.read_text(encoding="utf-8"))
-    change(data)
-    path.write_text(json.dumps(data), encoding="utf-8")
-    with pytest.raises(DamagedBundle, match=says):
+def test_a_manifest_that_is_too_large_is_refused(folder: Path) -> None:
+    (folder / MANIFEST).write_bytes(b" " * (fields.MOST_BYTES + 1))
+    with pytest.raises(DamagedBundle, match=r"toy/bundle\.json has more than 1048576 bytes"):
         open_bundle(folder)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\ufeff{}", '"x"'])
-def test_a_manifest_that_is_no_object_is_refused(folder: Path, text: str) -> None:
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-    with pytest.raises(BundleError):
+@pytest.mark.parametrize("name", [MANIFEST, "decoder.onnx", "MODEL_CARD.md"])
+def test_a_link_out_of_the_folder_is_refused(folder: Path, name: str) -> None:
+    """Even to the very same bytes."""
+    (folder / name).rename(folder.parent / name)
+    (folder / name).symlink_to(Path("..") / name)
+    with pytest.raises(DamagedBundle, match=f"toy: '{name}' lies outside the bundle"):
         open_bundle(folder)
 
 
-def test_the_summary_is_what_a_client_sees(toy_bundle: Bundle) -> None:
-    summary = toy_bundle.manifest.summary()
-    assert summary["name"] == "toy"
-    assert summary["attention"] == ["cross", "alignment"]
-    assert summary["alignment_from"] == "alignment"
-    json.dumps(summary)
+def test_a_link_inside_the_folder_is_followed(folder: Path) -> None:
+    (folder / "decoder.onnx").rename(folder / "d")
+    (folder / "decoder.onnx").symlink_to("d")
+    assert open_bundle(folder).read("decoder.onnx") == (folder / "d").read_bytes()
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "decoder.onnx"])
+def test_a_pipe_is_not_waited_for(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(DamagedBundle, match=f"{name} is not a plain file"):
+        open_bundle(folder)
+
+
+def test_a_file_that_changes_after_it_was_opened_is_not_used(folder: Path) -> None:
+    """What is hashed is what is read: both are done with the same bytes."""
+    bundle = open_bundle(folder)
+    path = folder / "decoder.onnx"
+    content = path.read_bytes()
+    assert bundle.read("decoder.onnx") == content
+    path.write_bytes(content[:-1] + b"\0")
+    with pytest.raises(DamagedBundle, match=r"toy/decoder\.onnx differs from its checksum"):
+        bundle.read("decoder.onnx")
+    path.write_bytes(content + b"\0")
+    with pytest.raises(DamagedBundle, match=r"decoder\.onnx has more than \d+ bytes"):
+        bundle.read("decoder.onnx")
+
+
+def test_two_files_that_were_swapped_are_named(folder: Path) -> None:
+    source, target = folder / "source.model", folder / "target.model"
+    content = source.read_bytes()
+    source.write_bytes(target.read_bytes())
+    target.write_bytes(content)
+    with pytest.raises(DamagedBundle, match=r"(source|target)\.model (has|differs)"):
+        open_bundle(folder)
+
+
+def test_a_file_that_the_manifest_does_not_list_is_not_read(folder: Path) -> None:
+    (folder / "more.onnx").write_bytes(b"")
+    with pytest.raises(DamagedBundle, match=r"toy/more\.onnx has no checksum"):
+        open_bundle(folder).read("more.onnx")
+
+
+def test_only_a_draft_is_read_unchecked(folder: Path, toy_bundle: Bundle) -> None:
+    (folder / "decoder.onnx").write_bytes(b"draft")
+    draft = Bundle(folder, replace(toy_bundle.manifest, files=()))
+    assert draft.read("decoder.onnx") == b"draft"
+
+
+def test_the_digest_tells_one_manifest_from_another(folder: Path, toy_bundle: Bundle) -> None:
+    assert digest(folder) == open_bundle(folder).digest == toy_bundle.digest
+    write_manifest(folder, replace(toy_bundle.manifest, version="other"))
+    assert digest(folder) == open_bundle(folder).digest != toy_bundle.digest
+    (folder / MANIFEST).unlink()
+    with pytest.raises(UnsealedBundle):
+        digest(folder)

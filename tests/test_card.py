@@ -7,7 +7,8 @@ import pytest
 from model_export.card import model_card
 from model_export.config import Recipe
 from model_export.run import Run
-from service.bundle import Bundle, Manifest
+from service.bundle import Bundle
+from service.manifest import Manifest
 
 BLEU: dict[str, object] = {
     "set": "talks",

@@ -1,53 +1,37 @@
 """Catalog: which bundle translates which pair, and what may be loaded."""
 
-import shutil
+import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from service import catalog as rooms
-from service import cores
-from service.bundle import Bundle, write_manifest
+from service import catalog as catalogs
+from service import shelf as rooms
+from service.bundle import Bundle
 from service.catalog import Catalog
-from service.device import CUDA, HOST
+from service.device import HOST
 from service.errors import (
     AmbiguousPair,
     BundleError,
     DeviceMissing,
     NoReverseModel,
     UnknownPair,
-    UnsealedBundle,
 )
 from service.settings import Settings
+from service.translator import Translator
 from tests.devices import StandIn
+from tests.folders import place
 
 PAIRS = [["de", "en"], ["en", "de"], ["en", "fr"], ["en", "fr-CA"]]
 ONE = Settings(workers=1, slots=8, device="cpu")
-
-
-def place(toy_bundle: Bundle, folder: Path, source: str, target: str) -> None:
-    """Copy the toy bundle under the name of another pair."""
-    name = f"{source}-{target}"
-    shutil.copytree(toy_bundle.folder, folder / name)
-    manifest = toy_bundle.manifest
-    write_manifest(
-        folder / name,
-        replace(
-            manifest,
-            name=name,
-            source=replace(manifest.source, code=source, name=source.upper()),
-            target=replace(manifest.target, code=target, name=target.upper()),
-        ),
-    )
 
 
 @pytest.fixture(scope="module")
 def loaded(toy_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
     folder = tmp_path_factory.mktemp("bundles")
     for source, target in (("en", "fr"), ("en", "fr-CA"), ("de", "en"), ("en", "de")):
-        place(toy_bundle, folder, source, target)
+        place(toy_bundle, folder, f"{source}-{target}", (source, target))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rooms, "EMBEDDED", folder)
         catalog = Catalog.load(ONE)
@@ -110,7 +94,7 @@ def test_languages_list_their_targets(loaded: Catalog) -> None:
 
 def test_chinese_is_listed_in_both_scripts(toy_bundle: Bundle, tmp_path: Path) -> None:
     for source, target in (("en", "zh"), ("zh", "en")):
-        place(toy_bundle, tmp_path, source, target)
+        place(toy_bundle, tmp_path, f"{source}-{target}", (source, target))
     catalog = Catalog.load(Settings(workers=1, slots=8, bundles=tmp_path))
     try:
         listed = {one.code: (one.name, one.targets) for one in catalog.languages()}
@@ -123,57 +107,51 @@ def test_chinese_is_listed_in_both_scripts(toy_bundle: Bundle, tmp_path: Path) -
         catalog.close(1.0)
 
 
-def test_it_is_ready_once_every_bundle_has_translated(loaded: Catalog) -> None:
-    assert loaded.ready()
-    assert not Catalog(loaded.translators()).ready()
-
-
-def test_an_extra_bundle_takes_the_place_of_its_namesake(
-    toy_bundle: Bundle, tmp_path: Path
-) -> None:
-    place(toy_bundle, tmp_path, "en", "fr")
-    catalog = Catalog.load(Settings(workers=1, slots=8, bundles=tmp_path))
-    try:
-        (only,) = catalog.translators()
-        assert only.manifest.parameters == toy_bundle.manifest.parameters
-    finally:
-        catalog.close(1.0)
-
-
-def test_an_unsealed_folder_stops_the_start(
+def test_a_reloaded_catalog_has_what_the_folders_have_now(
     toy_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place(toy_bundle, tmp_path, "en", "fr")
-    (tmp_path / "en-fr" / "bundle.json").unlink()
+    place(toy_bundle, tmp_path, "en-fr")
+    place(toy_bundle, tmp_path, "en-de", ("en", "de"))
     monkeypatch.setattr(rooms, "EMBEDDED", tmp_path)
-    with pytest.raises(UnsealedBundle, match="en-fr"):
-        Catalog.load(ONE)
+    old = Catalog.load(ONE)
+    place(toy_bundle, tmp_path, "en-fr", version="2")
+    new = old.reloaded()
+    try:
+        assert old.choose("en", "de") is new.choose("en", "de")
+        assert old.choose("en", "fr").manifest.version == "1"
+        assert new.choose("en", "fr").manifest.version == "2"
+        old.close(0.0, new.translators())
+        assert new.choose("en", "de").trouble() is None
+    finally:
+        new.close(1.0)
 
 
-def test_without_any_bundle_there_is_nothing_to_serve(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rooms, "EMBEDDED", tmp_path)
-    with pytest.raises(BundleError, match="no bundle"):
-        Catalog.load(ONE)
+def test_a_catalog_that_came_from_no_folder_is_not_reloaded() -> None:
+    with pytest.raises(BundleError, match="do not come from folders"):
+        Catalog([]).reloaded()
+
+
+def test_what_is_in_trouble_is_named(loaded: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asyncio.run(loaded.troubles()) == {}
+    bad = loaded.choose("de", "en")
+
+    async def trouble(translator: Translator) -> str | None:
+        return "all is lost" if translator is bad else None
+
+    monkeypatch.setattr(catalogs, "trouble", trouble)
+    assert asyncio.run(loaded.troubles()) == {"de-en": "all is lost"}
 
 
 def test_every_bundle_runs_on_the_device_that_was_found(
     toy_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place(toy_bundle, tmp_path, "en", "fr")
+    place(toy_bundle, tmp_path)
     device = StandIn(floats=True)
     monkeypatch.setattr(rooms, "EMBEDDED", tmp_path)
     monkeypatch.setattr(rooms, "find", lambda asked: device if asked == "cuda" else HOST)
     catalog = Catalog.load(Settings(slots=8, device="cuda"))
     catalog.close(1.0)
     assert device.uploaded  # the canary's
-
-
-def test_another_device_has_one_thread_unless_more_are_asked_for() -> None:
-    assert rooms._capacity(Settings(), HOST).workers == cores.usable()
-    assert rooms._capacity(Settings(), CUDA).workers == 1
-    assert rooms._capacity(Settings(workers=3), CUDA).workers == 3
 
 
 def test_a_device_that_is_not_there_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,19 @@
 """The command line: what it starts, and how it fails."""
 
+import signal
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
-from service.catalog import Catalog
+from service import cli
 from service.cli import app
 from service.errors import UnsealedBundle
+from service.life import Life
 from service.settings import Settings
 from service.version import version
 
@@ -37,37 +39,55 @@ def test_bad_settings_are_one_line_each(monkeypatch: pytest.MonkeyPatch) -> None
     assert [line.split(":")[0] for line in lines] == ["INTERLINEA_SLOTS", "INTERLINEA_MAX_BEAM"]
 
 
-def test_a_bundle_that_cannot_be_served_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(_: Settings) -> Catalog:
-        raise UnsealedBundle("en-fr has no manifest")
+class FakeServer:
+    """Notes what it was made of, and ends at once."""
 
-    monkeypatch.setattr(Catalog, "load", load)
+    ran: ClassVar[list[Any]] = []
+    fails: ClassVar[BaseException | None] = None
+
+    def __init__(
+        self, app: FastAPI, life: Life, settings: Settings, loaded: Callable[[], None]
+    ) -> None:
+        self.failure = self.fails
+        self.ran.append((app, life, settings, loaded))
+
+    def run(self) -> None:
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, "until it means something"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeServer]]:
+    before = signal.getsignal(signal.SIGHUP)
+    monkeypatch.setattr("service.server.Server", FakeServer)
+    monkeypatch.setattr(FakeServer, "ran", [])
+    yield FakeServer
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_bundle_that_cannot_be_served_is_one_line(
+    server: type[FakeServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "fails", UnsealedBundle("en-fr has no manifest"))
     result = CliRunner().invoke(app, ["serve"])
     assert (result.exit_code, result.stderr) == (1, "en-fr has no manifest\n")
 
 
-def test_serve_runs_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: dict[str, Any] = {}
+def test_a_fault_of_the_server_is_not_hidden(
+    server: type[FakeServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "fails", ZeroDivisionError())
+    assert isinstance(CliRunner().invoke(app, ["serve"]).exception, ZeroDivisionError)
 
-    def run(application: FastAPI, **options: object) -> None:
-        ran.update(options, title=application.title)
 
-    monkeypatch.setattr(Catalog, "load", lambda settings: None)
-    monkeypatch.setattr(uvicorn, "run", run)
-    monkeypatch.setattr("service.cli._tune_interpreter", lambda: ran.update(tuned=True))
-    monkeypatch.setattr("service.logs.configure", lambda settings: ran.update(logs=settings.port))
+def test_serve_runs_the_application(
+    server: type[FakeServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("INTERLINEA_HOST", "10.0.0.1")
     monkeypatch.setenv("INTERLINEA_GRACE_SECONDS", "2.5")
     result = CliRunner().invoke(app, ["serve", "--port", "9001"])
     assert result.exit_code == 0, result.output
-    assert ran == {
-        "title": "Interlinea",
-        "host": "10.0.0.1",
-        "port": 9001,
-        "tuned": True,
-        "logs": 9001,
-        "log_level": "info",
-        "log_config": None,
-        "access_log": False,
-        "timeout_graceful_shutdown": 3,
-    }
+    ((application, life, settings, loaded),) = server.ran
+    assert application.title == "Interlinea"
+    assert application.state.life is life
+    assert (settings.host, settings.port, settings.grace_seconds) == ("10.0.0.1", 9001, 2.5)
+    assert loaded is cli._tune_interpreter

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from model_export.corpus import Pair
 from model_export.damage import KINDS, Damaged, hallucinations, omissions, swaps
-from service.bundle import Language
+from service.manifest import Language
 from service.words import words
 
 FRENCH = Language("fr", "French", "target.model", " ", "uax29-elision")

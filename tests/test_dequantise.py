@@ -3,7 +3,6 @@
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,10 +13,10 @@ from onnx import numpy_helper, parser
 
 from model_export.run import Run
 from service.bundle import Bundle, open_bundle
-from service.catalog import EMBEDDED
-from service.dequantise import PRODUCT, ROUNDING, dequantise, file
+from service.dequantise import PRODUCT, ROUNDING, dequantise, in_float32
 from service.errors import DamagedBundle
 from service.runner import Encoded, Runner
+from service.shelf import EMBEDDED
 from service.tokenizer import Tokenizer
 from tests import toy
 from tests.devices import StandIn
@@ -88,7 +87,7 @@ def test_no_int8_operator_is_left(shipped: Bundle, toy_bundle: Bundle, role: str
 def test_a_graph_without_int8_operators_is_left_alone(toy_run: Run, shipped: Bundle) -> None:
     fp32 = toy_run.path("fp32")
     for path in (fp32 / "encoder.onnx", fp32 / "decoder.onnx", shipped.path("candidates.onnx")):
-        assert file(path) == path.read_bytes()
+        assert in_float32(path.read_bytes(), path.name) == path.read_bytes()
 
 
 PRODUCTS = """
@@ -137,16 +136,14 @@ def test_where_rounding_changes_nothing_the_products_are_the_same() -> None:
         assert np.abs(exact).max() > 0.5
 
 
-def test_a_product_of_something_that_is_no_constant_is_refused(tmp_path: Path) -> None:
+def test_a_product_of_something_that_is_no_constant_is_refused() -> None:
     model = products(np.ones((4, 3), np.int8))
     model.graph.input.append(onnx.helper.make_tensor_value_info("weight", 3, [4, 3]))
     kept = [tensor for tensor in model.graph.initializer if tensor.name != "weight"]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
-    path = tmp_path / "decoder.onnx"
-    path.write_bytes(model.SerializeToString())
     with pytest.raises(DamagedBundle, match=r"decoder\.onnx cannot be dequantised.*'weight'"):
-        file(path)
+        in_float32(model.SerializeToString(), "decoder.onnx")
 
 
 def test_the_package_onnx_is_imported_only_when_needed() -> None:
@@ -159,7 +156,7 @@ def test_step_by_step_both_say_the_same(bundle: str, request: pytest.FixtureRequ
     """Both read the tokens that the int8 graph likes best, each with a state of its own."""
     opened: Bundle = request.getfixturevalue(bundle)
     model = opened.manifest.model
-    runners = [Runner(opened.path, model), Runner(opened.path, model, 1, StandIn(floats=True))]
+    runners = [Runner(opened.read, model), Runner(opened.read, model, 1, StandIn(floats=True))]
     tokenizer = Tokenizer(opened.path(opened.manifest.source.tokenizer))
     same = total = 0
     texts = SENTENCES if bundle == "shipped" else GRAMMAR  # the toy knows nothing else

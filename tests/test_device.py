@@ -1,7 +1,6 @@
 """Device: which one serves, what lies on it, and how graphs run there; with a stand-in."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -113,18 +112,17 @@ def test_a_run_that_fails_has_a_type() -> None:
         session.run(["y"], {"x": np.ones(2, np.int64)})
 
 
-def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
-    (tmp_path / "decoder.onnx").write_bytes(b"no graph")
+def test_a_file_that_is_no_graph_is_named() -> None:
     for device in (HOST, StandIn(floats=True)):
         with pytest.raises(DamagedBundle, match=r"decoder\.onnx cannot be"):
-            device.open(tmp_path / "decoder.onnx", threads=1)
+            device.open(b"no graph", "decoder.onnx", threads=1)
 
 
 def test_a_device_without_int8_gets_its_graphs_in_float32(toy_bundle: Bundle) -> None:
-    path = toy_bundle.path("encoder.onnx")
+    content = toy_bundle.read("encoder.onnx")
     feeds = {"source": np.array([[5, 6, 3, 0]]), "lengths": np.array([3])}
     exact, floats = (
-        device.open(path, threads=1).run(["memory"], feeds)["memory"]
+        device.open(content, "encoder.onnx", threads=1).run(["memory"], feeds)["memory"]
         for device in (HOST, StandIn(floats=True))
     )
     assert 0 < np.abs(exact - floats).max() < 0.05

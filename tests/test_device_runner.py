@@ -18,7 +18,7 @@ from service.hypotheses import Path, Source
 from service.runner import Encoded, Runner
 from service.search import Forced, Greedy, Search
 from service.slots import AnySlots
-from tests.architectures import ARCHITECTURES, FIRST_WORD, PIECES, exported
+from tests.architectures import ARCHITECTURES, FIRST_WORD, PIECES, exported, reader
 from tests.crowds import check_equal, gathered
 from tests.devices import StandIn
 
@@ -33,12 +33,12 @@ def device() -> StandIn:
 
 @pytest.fixture
 def plain(toy_bundle: Bundle) -> Runner:
-    return Runner(toy_bundle.path, toy_bundle.manifest.model)
+    return Runner(toy_bundle.read, toy_bundle.manifest.model)
 
 
 @pytest.fixture
 def bound(toy_bundle: Bundle, device: StandIn) -> Runner:
-    return open_runner(toy_bundle.path, toy_bundle.manifest.model, device)
+    return open_runner(toy_bundle.read, toy_bundle.manifest.model, device)
 
 
 def source(length: int) -> list[int]:
@@ -47,7 +47,7 @@ def source(length: int) -> list[int]:
 
 
 def test_the_host_has_the_plain_runner(toy_bundle: Bundle, bound: Runner) -> None:
-    assert type(open_runner(toy_bundle.path, toy_bundle.manifest.model, HOST)) is Runner
+    assert type(open_runner(toy_bundle.read, toy_bundle.manifest.model, HOST)) is Runner
     assert isinstance(bound, DeviceRunner)
 
 
@@ -158,7 +158,7 @@ def test_so_it_is_of_a_state_that_grows_and_without_attention(tmp_path: File, na
     sources = [(*rng.integers(FIRST_WORD, PIECES, n).tolist(), EOS) for n in range(1, 30)]
     with gathered(made.runner("int8"), sources) as plain:
         expected = plain.together()
-    with gathered(DeviceRunner(lambda name: folder / name, about, device), sources) as bound:
+    with gathered(DeviceRunner(reader(folder), about, device), sources) as bound:
         for found, paths in zip(bound.together(), expected, strict=True):
             check_equal(found, paths, 0.0)
     assert device.downloaded
@@ -178,8 +178,8 @@ def test_in_float32_the_binding_changes_nothing_either(toy_bundle: Bundle) -> No
     floats = StandIn(floats=True)
     model = toy_bundle.manifest.model
     runners = (
-        Runner(toy_bundle.path, model, 1, floats),
-        DeviceRunner(toy_bundle.path, model, floats),
+        Runner(toy_bundle.read, model, 1, floats),
+        DeviceRunner(toy_bundle.read, model, floats),
     )
     one, other = (decode(runner, lambda: [greedy(9)])[0][0] for runner in runners)
     assert one.tokens == other.tokens

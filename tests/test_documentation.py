@@ -15,6 +15,7 @@ ROUTES = {
     "/translate": {"post"},
     "/align": {"get", "post"},
     "/models": {"get"},
+    "/models/reload": {"post"},
     "/languages": {"get"},
     "/health/live": {"get"},
     "/health/ready": {"get"},

@@ -10,8 +10,9 @@ import pytest
 from model_export import config, draft
 from model_export.run import Run
 from model_export.subwords import BOS, EOS, PAD
-from service.bundle import FORMAT, LinkRule, Special, open_bundle
+from service.bundle import open_bundle
 from service.errors import DamagedBundle, UnsealedBundle
+from service.manifest import FORMAT, LinkRule, Special
 from tests.architectures import ARCHITECTURES, lively, network
 
 WRITTEN = (

@@ -15,7 +15,8 @@ from model_export.evaluate import Attended, alignment_score, tune
 from model_export.gold import Gold
 from model_export.run import Run
 from service.alignment import Floats, Link
-from service.bundle import Bundle, LinkRule
+from service.bundle import Bundle
+from service.manifest import LinkRule
 from service.options import Options, Pair
 from service.translator import Translator
 

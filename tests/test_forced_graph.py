@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from service.bundle import Bundle, Graph, Model, Tensor
+from service.bundle import Bundle
 from service.errors import DamagedBundle
 from service.forced_graph import ROLE, forced_graph
+from service.manifest import Graph, Model, Tensor
 from service.runner import Runner
 
 
@@ -47,8 +48,8 @@ def test_a_bundle_may_lack_it(toy_bundle: Bundle, model: Model) -> None:
     graphs = tuple(graph for graph in model.graphs if graph.role != ROLE)
     without = replace(model, graphs=graphs)
     assert forced_graph(without) is None
-    assert not Runner(toy_bundle.path, without).forces
-    assert Runner(toy_bundle.path, model).forces
+    assert not Runner(toy_bundle.read, without).forces
+    assert Runner(toy_bundle.read, model).forces
 
 
 @pytest.mark.parametrize(
@@ -77,4 +78,4 @@ def test_one_about_something_else_is_refused(
     with pytest.raises(DamagedBundle, match=rf"forced\.onnx {says}"):
         forced_graph(wrong)
     with pytest.raises(DamagedBundle):
-        Runner(toy_bundle.path, wrong)
+        Runner(toy_bundle.read, wrong)

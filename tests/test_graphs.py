@@ -25,6 +25,7 @@ from tests.architectures import (
     Exported,
     exported,
     network,
+    reader,
     shown,
 )
 from tests.devices import StandIn
@@ -184,9 +185,13 @@ def test_int8_in_float32_stays_near_fp32(one: Exported) -> None:
     """As a device without int8 products runs it: nothing is left of them."""
     path, floats = one.folders["int8"], StandIn(floats=True)
     for name in ("encoder.onnx", "decoder.onnx"):
-        spelled = onnx.load_model_from_string(dequantise.file(path / name))
+        content = dequantise.in_float32(reader(path)(name), name)
+        spelled = onnx.load_model_from_string(content)
         assert [opset.domain for opset in spelled.opset_import] == [""]
-    runners = one.runner("fp32"), Runner(lambda name: path / name, one.about["int8"], 1, floats)
+    runners = (
+        one.runner("fp32"),
+        Runner(reader(path), one.about["int8"], 1, floats),
+    )
     exact, rounded = (
         decode(runner, runner.encode(some(LENGTHS)), given(len(LENGTHS))) for runner in runners
     )

@@ -6,9 +6,9 @@ from pathlib import Path as File
 import pytest
 
 from service.bundle import open_bundle
-from service.catalog import EMBEDDED
 from service.hypotheses import Path
 from service.runner import Runner
+from service.shelf import EMBEDDED
 from service.tokenizer import Tokenizer
 from tests.crowds import Setting, check_equal, check_interleaved, gathered
 
@@ -25,7 +25,7 @@ def setting(request: pytest.FixtureRequest) -> Iterator[Setting]:
     text = (SENTENCES / f"{bundle.manifest.source.code}.txt").read_text(encoding="utf-8")
     sources = [(*tokenizer.encode(line).ids, tokenizer.eos) for line in text.splitlines()[:COUNT]]
     assert len(sources) == COUNT
-    with gathered(Runner(bundle.path, bundle.manifest.model), sources) as made:
+    with gathered(Runner(bundle.read, bundle.manifest.model), sources) as made:
         yield made
 
 

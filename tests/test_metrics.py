@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from service.catalog import Catalog
+from service.life import Life
 from service.metrics import Metrics
 from service.settings import Settings
 from service.traffic import Traffic
@@ -202,9 +203,14 @@ def _exposition(metrics: Metrics, accept: str = "") -> str:
     return metrics.exposition(accept)[0].decode()
 
 
+def unloaded() -> Life:
+    """A server that has loaded nothing yet."""
+    return Life(Settings(), Catalog.load)
+
+
 def test_a_stream_is_open_as_long_as_it_lasts() -> None:
     traffic = Traffic()
-    metrics = Metrics(traffic, lambda: None)
+    metrics = Metrics(traffic, unloaded())
     visit = Visit("me", "POST")
     traffic.begin(visit, {})
     visit.streaming = True
@@ -216,7 +222,7 @@ def test_a_stream_is_open_as_long_as_it_lasts() -> None:
 
 
 def test_before_the_start_there_are_no_models() -> None:
-    found = families(_exposition(Metrics(Traffic(), lambda: None)))
+    found = families(_exposition(Metrics(Traffic(), unloaded())))
     assert value(found, "interlinea_ready") == 0
     assert "interlinea_model_info" not in found
 
@@ -226,8 +232,9 @@ def test_two_bundles_of_one_name_are_counted_as_one() -> None:
         def translators(self) -> Any:
             return [*super().translators(), *super().translators()]
 
-    catalog: Any = Twice()
-    found = families(_exposition(Metrics(Traffic(), lambda: catalog)))
+    app = app_of(Twice())
+    with TestClient(app) as client:
+        found = families(client.get("/metrics").text)
     assert value(found, "interlinea_queue_sentences", model="en-fr") == 4
     assert value(found, "interlinea_sentences_total", outcome="done") == 10
 
@@ -253,8 +260,7 @@ def test_switched_off_there_is_no_route_and_nothing_is_counted(translator: Trans
 
 def test_applications_do_not_share_their_numbers() -> None:
     one, other = Traffic(), Traffic()
-    catalog: Catalog | None = None
-    metrics = [Metrics(traffic, lambda: catalog) for traffic in (one, other)]
+    metrics = [Metrics(traffic, unloaded()) for traffic in (one, other)]
     one.begin(visit := Visit("me"), {})
     one.end(visit)
     assert [("_requests_total{" in _exposition(each)) for each in metrics] == [True, False]

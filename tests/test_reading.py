@@ -4,9 +4,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from service.bundle import Attention, LinkRule, Manifest
 from service.errors import RequestError
 from service.hypotheses import Path
+from service.manifest import Attention, LinkRule, Manifest
 from service.options import Options
 from service.reading import Reader
 from service.segmentation import Span

@@ -11,14 +11,14 @@ import pytest
 from service.bundle import Bundle
 from service.errors import DamagedBundle, StepFailed
 from service.runner import Encoded, Runner, Stepped
-from tests.architectures import exported, network
+from tests.architectures import exported, network, reader
 
 EOS = 3
 
 
 @pytest.fixture(scope="module")
 def runner(toy_bundle: Bundle) -> Runner:
-    return Runner(toy_bundle.path, toy_bundle.manifest.model)
+    return Runner(toy_bundle.read, toy_bundle.manifest.model)
 
 
 def source(length: int) -> list[int]:
@@ -107,13 +107,13 @@ def test_a_file_that_is_no_graph_is_named(toy_bundle: Bundle, tmp_path: Path) ->
     folder = Path(shutil.copytree(toy_bundle.folder, tmp_path / "toy"))
     (folder / "decoder.onnx").write_bytes(b"no graph")
     with pytest.raises(DamagedBundle, match=r"decoder\.onnx cannot be loaded"):
-        Runner(Bundle(folder, toy_bundle.manifest).path, toy_bundle.manifest.model)
+        Runner(reader(folder), toy_bundle.manifest.model)
 
 
 def test_a_tensor_that_the_graph_lacks_is_named(toy_bundle: Bundle) -> None:
     model = replace(toy_bundle.manifest.model, memory=("memory", "keys", "mask", "ghost"))
     with pytest.raises(DamagedBundle, match="ghost"):
-        Runner(toy_bundle.path, model)
+        Runner(toy_bundle.read, model)
 
 
 def targets(*lengths: int) -> list[list[int]]:
@@ -150,7 +150,7 @@ def test_what_is_read_at_once_is_what_the_steps_say_to_the_last_bit(runner: Runn
 def test_a_bundle_without_a_graph_for_it_reads_no_target_at_once(toy_bundle: Bundle) -> None:
     model = toy_bundle.manifest.model
     graphs = tuple(graph for graph in model.graphs if graph.role != "forced")
-    assert not Runner(toy_bundle.path, replace(model, graphs=graphs)).forces
+    assert not Runner(toy_bundle.read, replace(model, graphs=graphs)).forces
 
 
 def test_a_target_out_of_range_fails_with_a_type(runner: Runner) -> None:
@@ -169,7 +169,7 @@ def test_a_graph_that_loses_positions_fails_with_a_type(
     last.input[1] = "flat"
     graph.graph.output[0].type.tensor_type.shape.dim.pop()
     onnx.save(graph, folder / "forced.onnx")
-    wrong = Runner(Bundle(folder, toy_bundle.manifest).path, toy_bundle.manifest.model)
+    wrong = Runner(reader(folder), toy_bundle.manifest.model)
     with pytest.raises(StepFailed, match="has lost some"):
         wrong.force(wrong.encode([source(4)]), targets(3))
 
@@ -180,7 +180,7 @@ def test_a_tensor_that_the_graph_for_given_targets_lacks_is_named(
     folder = Path(shutil.copytree(toy_bundle.folder, tmp_path / "toy"))
     shutil.copyfile(folder / "decoder.onnx", folder / "forced.onnx")
     with pytest.raises(DamagedBundle, match="no tensor 'tokens'"):
-        Runner(Bundle(folder, toy_bundle.manifest).path, toy_bundle.manifest.model)
+        Runner(reader(folder), toy_bundle.manifest.model)
 
 
 @pytest.fixture(scope="module")

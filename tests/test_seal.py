@@ -13,8 +13,9 @@ import pytest
 from model_export import draft, seal
 from model_export.run import Run
 from model_export.seal import SealError
-from service.bundle import MANIFEST, Manifest, describe_file, open_bundle, write_manifest
+from service.bundle import describe_file, open_bundle
 from service.errors import UnsealedBundle
+from service.manifest import MANIFEST, Manifest, write_manifest
 
 PARAMETERS = 12345
 

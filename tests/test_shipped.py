@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from service.bundle import open_bundle
-from service.catalog import EMBEDDED
 from service.options import Options, Pair
+from service.shelf import EMBEDDED
 from service.translation import TranslatedSentence
 from service.translator import Translator
 from tests.conftest import CAPACITY

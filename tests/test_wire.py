@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from service import wire
 from service.alignment import Link
 from service.answers import AlignAnswer, TimingAnswer, TranslateAnswer
-from service.bundle import Manifest
 from service.catalog import Language
 from service.diagnostics import Diagnostics, Seen, diagnose
+from service.manifest import Manifest
 from service.segmentation import Span
 from service.translation import (
     Alignment,

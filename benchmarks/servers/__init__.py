@@ -1,7 +1,7 @@
 """Every server that traffic is sent to: how it is started, asked and read.
 
 Each runs in a process of its own on a port that the system chooses; it says which on its
-standard error, as uvicorn does: "running on http://127.0.0.1:12345".
+standard error, as uvicorn does: "running on http://127.0.0.1:12345", once it is ready or before.
 """
 
 import os
@@ -20,7 +20,7 @@ from benchmarks.client import post
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 15
 
-_READY = re.compile(r"running on http://127\.0\.0\.1:(\d+)", re.IGNORECASE)
+_LISTENS = re.compile(r"running on http://127\.0\.0\.1:(\d+)", re.IGNORECASE)
 
 _SETTINGS = {
     "INTERLINEA_HOST": "127.0.0.1",
@@ -39,6 +39,7 @@ class Kind:
 
     `ask` makes a request of some texts, `expects` stands in every answer, and `connections`
     is the most that a client opens. `needs` are libraries that the service does not bring.
+    `ready` is what the log says of one that listens before it is ready.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Kind:
     expects: bytes
     connections: int = 256
     needs: Sequence[str] = ()
+    ready: str = ""
 
     def missing(self) -> list[str]:
         """Return which of the libraries are not installed."""
@@ -73,12 +75,14 @@ class Server:
     def port(self) -> int:
         """Wait until the server is ready and return its port; raises `NotStarted`."""
         assert self._process.stderr is not None
+        port = 0
         for line in self._process.stderr:
             self._said.append(line)
-            ready = _READY.search(line)
-            if ready:
+            if listens := _LISTENS.search(line):
+                port = int(listens[1])
+            if port and self.kind.ready in line:
                 threading.Thread(target=self._listen, daemon=True).start()
-                return int(ready[1])
+                return port
         raise NotStarted(f"{self.kind.name}: {''.join(self._said[-20:]) or 'no word'}")
 
     def cpu(self) -> float:
@@ -136,6 +140,7 @@ INTERLINEA = Kind(
     ("service", "serve"),
     _native,
     b'"attention":[[',
+    ready="every bundle translates",
 )
 DYNAMIC = Kind(
     "batches of 8",

@@ -17,8 +17,10 @@ from benchmarks.servers.batching import Batcher
 from service.admission import Job
 from service.app import create_app
 from service.bundle import Bundle
+from service.canary import prove
 from service.catalog import Catalog
 from service.engine import DEFAULT_TIMEOUT, Capacity, Engine
+from service.errors import InterlineaError
 from service.hypotheses import Path
 from service.translator import Translator
 
@@ -48,10 +50,14 @@ class BatchEngine(Engine):
         """Decode jobs, in batches with those of other requests; a batch knows no `timeout`."""
         return await self._batches.run(jobs)
 
-    def close(self, grace: float) -> None:
+    def trouble(self) -> str | None:
+        """What keeps one of the engines from working."""
+        return next((found for lane in self._lanes if (found := lane.trouble())), None)
+
+    def close(self, grace: float, why: InterlineaError | None = None) -> None:
         """Close every engine."""
         for lane in self._lanes:
-            lane.close(grace)
+            lane.close(grace, why)
 
 
 class BatchTranslator(Translator):
@@ -67,8 +73,7 @@ class BatchTranslator(Translator):
 def _serve(size: int, window: float) -> FastAPI:
     def load(_: object) -> Catalog:
         translator = BatchTranslator(ours.shipped(), ours.capacity(), size, window)
-        catalog = Catalog([translator])
-        catalog.warm_up()
-        return catalog
+        prove(translator, 1)
+        return Catalog([translator])
 
     return create_app(load=load)

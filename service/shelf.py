@@ -1,0 +1,118 @@
+"""The folders of bundles of this machine, and how translators come of them.
+
+A folder whose manifest has not changed keeps the translator that runs; any other is opened,
+tried and only then handed over. One bad bundle refuses all, and leaves nothing behind.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from service import cores
+from service.bundle import digest, open_bundle
+from service.canary import prove
+from service.device import HOST, Device, find
+from service.engine import Capacity
+from service.errors import BundleError, DamagedBundle, InterlineaError
+from service.settings import Settings
+from service.translator import Translator
+
+EMBEDDED = Path(__file__).with_name("bundles")
+
+log = logging.getLogger("interlinea.catalog")
+
+
+class Shelf:
+    """The embedded bundles, those of `INTERLINEA_BUNDLES`, and the device that runs them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Find the device; raises `DeviceMissing`."""
+        self._settings = settings
+        self._device = find(settings.device)
+        self._capacity = capacity(settings, self._device)
+
+    def load(self, running: Sequence[Translator] = ()) -> list[Translator]:
+        """Return a translator for each folder, of those that run where nothing has changed.
+
+        Each new one has translated a canary. Blocks for seconds; raises `BundleError`, which
+        names the bundle, and then no thread and no session of a new one is left.
+        """
+        known = {translator.manifest.name: translator for translator in running}
+        loaded: list[Translator] = []
+        try:
+            for folder in self._folders():
+                loaded.append(self._kept(folder, known.get(folder.name)) or self._open(folder))
+        except BaseException:
+            for translator in loaded:
+                if translator not in running:
+                    translator.close(0.0)
+            raise
+        return loaded
+
+    def _kept(self, folder: Path, running: Translator | None) -> Translator | None:
+        """Return the translator of a folder that is as it was."""
+        if running is None:
+            return None
+        with _named(folder):
+            return running if digest(folder) == running.digest else None
+
+    def _open(self, folder: Path) -> Translator:
+        settings = self._settings
+        with _named(folder):
+            bundle = open_bundle(folder, settings.max_bundle_bytes)
+            name = bundle.manifest.name
+            if name != folder.name:
+                raise DamagedBundle(f"its manifest is of a bundle that is called {name}")
+            translator = Translator(bundle, self._capacity, self._device)
+            try:
+                prove(translator, min(2, settings.max_beam))
+            except BaseException:
+                translator.close(0.0)
+                raise
+            log.info("bundle %s %s translates", name, bundle.manifest.version)
+            return translator
+
+    def _folders(self) -> list[Path]:
+        """Return folders by name; an extra bundle takes the place of an embedded namesake."""
+        folders: dict[str, Path] = {}
+        for root in (EMBEDDED, self._settings.bundles):
+            if root is not None:
+                folders |= {folder.name: folder for folder in _inside(root)}
+        if not folders:
+            raise BundleError("there is no bundle to serve")
+        return list(folders.values())
+
+
+def capacity(settings: Settings, device: Device) -> Capacity:
+    """One thread can keep another device busy; on the host each core wants its own."""
+    return Capacity(
+        settings.workers or (cores.usable() if device is HOST else 1),
+        settings.slots,
+        settings.batch_tokens,
+        settings.queue_sentences,
+    )
+
+
+def _inside(root: Path) -> list[Path]:
+    try:
+        found = sorted(root.iterdir())
+    except OSError as error:
+        raise BundleError(f"{root} is not a folder of bundles: {error.strerror}") from error
+    return [one for one in found if one.is_dir() and not one.name.startswith((".", "_"))]
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[None]:
+    """Let every failure with a bundle be a `BundleError` that names it."""
+    detail = {"bundle": folder.name}
+    try:
+        yield
+    except BundleError as error:
+        named = folder.name in error.message
+        message = error.message if named else f"{folder.name}: {error.message}"
+        raise type(error)(message, {**detail, **(error.detail or {})}) from error
+    except Exception as error:  # nobody has looked into it: anything may come of it
+        log.exception("bundle %s cannot be used", folder.name)
+        what = error.message if isinstance(error, InterlineaError) else repr(error)
+        raise DamagedBundle(f"{folder.name} cannot be used: {what}", detail) from error
