@@ -6,7 +6,8 @@ catalog chooses, and written (`wire`, `responses`). What can fail raises an `Int
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI, Query
@@ -15,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from service import examples, wire
+from service.access import Access
+from service.accounts import Charge
 from service.answers import (
     AlignAnswer,
     HealthAnswer,
@@ -22,17 +25,21 @@ from service.answers import (
     ModelAnswer,
     TranslateAnswer,
 )
+from service.bearer import Bearer, account_of
 from service.catalog import Catalog
 from service.directions import align_both_ways
 from service.documentation import DESCRIPTION, PAGE, add_documentation, answers, body
 from service.errors import Unavailable
-from service.limits import check_align, check_translate
+from service.hosts import Hosts
+from service.limits import check_align, check_demand, check_translate
+from service.origins import Origins
 from service.request_ids import RequestIds
 from service.requests import check_query, read_json, unless_gone
 from service.responses import LastResort, add_refusals, answer
-from service.schemas import AlignQuery, AlignRequest, TranslateRequest, read
+from service.schemas import AlignQuery, AlignRequest, MatrixForm, TranslateRequest, read
 from service.settings import Settings, read_settings
-from service.streaming import streamed, wants_events
+from service.shields import Shields
+from service.streaming import paid, streamed, wants_events
 from service.version import version
 
 
@@ -57,10 +64,22 @@ def create_app(
     _add_routes(app)
     add_documentation(app)
     add_refusals(app)
-    app.add_middleware(GZipMiddleware, minimum_size=settings.gzip_bytes, compresslevel=6)
-    app.add_middleware(LastResort)
-    app.add_middleware(RequestIds)  # added last, so outermost
+    _add_middleware(app, settings)
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """What is added last is outermost: who asks for nobody here is sent away first."""
+    app.add_middleware(GZipMiddleware, minimum_size=settings.gzip_bytes, compresslevel=6)
+    if settings.keys is not None:
+        app.add_middleware(Bearer, metrics_need_key=settings.metrics_need_key)
+    app.add_middleware(LastResort)
+    if settings.cors_origins:
+        app.add_middleware(Origins, origins=settings.cors_origins)
+    if settings.hosts:
+        app.add_middleware(Hosts, names=settings.hosts)
+    app.add_middleware(Shields)
+    app.add_middleware(RequestIds)
 
 
 def _life(
@@ -68,12 +87,15 @@ def _life(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        catalog = await asyncio.to_thread(load, settings)
-        app.state.catalog = catalog
-        try:
+        async with AsyncExitStack() as stack:
+            if settings.keys is not None:
+                app.state.access = Access(settings.keys)
+                await app.state.access.open()
+                stack.push_async_callback(app.state.access.close)
+            catalog = await asyncio.to_thread(load, settings)
+            app.state.catalog = catalog
+            stack.push_async_callback(asyncio.to_thread, catalog.close, settings.grace_seconds)
             yield
-        finally:
-            await asyncio.to_thread(catalog.close, settings.grace_seconds)
 
     return life
 
@@ -85,7 +107,7 @@ def _add_routes(app: FastAPI) -> None:
         tags=["translation"],
         summary="Translate texts",
         response_model=TranslateAnswer,
-        responses=answers(examples.TRANSLATED, 400, 413, 415, 422, 500, 503, 504),
+        responses=answers(examples.TRANSLATED, 400, 408, 413, 415, 422, 500, 503, 504),
         openapi_extra=body(TranslateRequest, examples.TRANSLATE),
     )(_translate)
     app.post(
@@ -93,7 +115,7 @@ def _add_routes(app: FastAPI) -> None:
         tags=["translation"],
         summary="Align pairs of texts",
         response_model=AlignAnswer,
-        responses=answers(examples.ALIGNED, 400, 413, 415, 422, 500, 503, 504),
+        responses=answers(examples.ALIGNED, 400, 408, 413, 415, 422, 500, 503, 504),
         openapi_extra=body(AlignRequest, examples.ALIGN),
     )(_align)
     app.get(
@@ -145,21 +167,21 @@ async def _translate(request: Request) -> Response:
     been; `error` where something fails on the way.
     """
     settings = _settings(request)
-    asked = read(TranslateRequest, await read_json(request, settings.max_body_bytes))
-    check_translate(asked, settings)
+    asked = read(TranslateRequest, await _body(request))
+    charge = _charge(request, check_translate(asked, settings), asked.matrix)
     translator = _catalog(request).choose(asked.source, asked.target)
     options = asked.options(settings.timeout_seconds)
     if wants_events(request):
-        events = translator.stream(asked.texts(), options)
+        events = paid(charge, translator.stream(asked.texts(), options, charge))
         return await streamed(request, translator.manifest, events, asked.matrix)
-    done = await unless_gone(request, translator.translate(asked.texts(), options))
+    with charge:
+        done = await unless_gone(request, translator.translate(asked.texts(), options, charge))
     return answer(wire.translated(translator.manifest, done, asked.matrix))
 
 
 async def _align(request: Request) -> Response:
     """The target of each pair is force-decoded; without a target, the source is translated."""
-    asked = read(AlignRequest, await read_json(request, _settings(request).max_body_bytes))
-    return await _aligned(request, asked)
+    return await _aligned(request, read(AlignRequest, await _body(request)))
 
 
 async def _align_one(request: Request, query: Annotated[AlignQuery, Query()]) -> Response:
@@ -170,16 +192,18 @@ async def _align_one(request: Request, query: Annotated[AlignQuery, Query()]) ->
 
 async def _aligned(request: Request, asked: AlignRequest) -> Response:
     settings = _settings(request)
-    check_align(asked, settings)
+    charge = _charge(request, check_align(asked, settings), asked.matrix)
     translator = _catalog(request).choose(asked.source, asked.target)
     options = asked.options(settings.timeout_seconds)
     pairs = asked.translator_pairs()
     if asked.symmetrize is None:
-        done = await unless_gone(request, translator.align(pairs, options))
+        with charge:
+            done = await unless_gone(request, translator.align(pairs, options, charge))
         return answer(wire.aligned(translator.manifest, done, asked.matrix))
     reverse = _catalog(request).reverse(translator)
-    work = align_both_ways(translator, reverse, pairs, options, asked.symmetrize)
-    done = await unless_gone(request, work)
+    work = align_both_ways(translator, reverse, pairs, options, asked.symmetrize, charge)
+    with charge:
+        done = await unless_gone(request, work)
     return answer(wire.aligned(translator.manifest, done, asked.matrix, reverse.manifest))
 
 
@@ -199,6 +223,16 @@ async def _ready(request: Request) -> Response:
     if not _catalog(request).ready():
         raise Unavailable("not every bundle has translated its first sentence yet")
     return answer({"status": "ready"})
+
+
+async def _body(request: Request) -> object:
+    settings = _settings(request)
+    return await read_json(request, settings.max_body_bytes, settings.body_seconds)
+
+
+def _charge(request: Request, characters: int, form: MatrixForm) -> Charge:
+    check = partial(check_demand, settings=_settings(request), form=form)
+    return Charge(check, account_of(request), characters)
 
 
 def _settings(request: Request) -> Settings:

@@ -1,4 +1,4 @@
-"""The command line: `interlinea serve`, `interlinea version`."""
+"""The command line: `interlinea serve`, `interlinea keys`, `interlinea version`."""
 
 import gc
 import logging
@@ -8,7 +8,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from service.errors import BundleError
+from service import key_commands
+from service.errors import BundleError, KeysError
+from service.keys import KeyStore
 from service.settings import InvalidSettings, Settings, read_settings
 from service.version import version as release
 
@@ -18,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(key_commands.app, name="keys")
 
 SWITCH_SECONDS = 0.0005
 GC_THRESHOLDS = (20_000, 20, 50)
@@ -42,7 +46,7 @@ def serve(
         _stop(error.problems, MISUSED)
     try:
         _serve(settings)
-    except BundleError as error:
+    except (BundleError, KeysError) as error:
         _stop((error.message,), FAILED)
 
 
@@ -58,12 +62,15 @@ def _serve(settings: Settings) -> None:
 
     from service.app import create_app
     from service.catalog import Catalog
+    from service.connections import bounded
 
     level = settings.log_level
     logging.basicConfig(
         level=logging.DEBUG if level == "trace" else level.upper(),
         format="%(levelname)s: %(name)s: %(message)s",
     )
+    if settings.keys is not None:
+        KeyStore(settings.keys).close()
     catalog = Catalog.load(settings)
     _tune_interpreter()
     uvicorn.run(
@@ -73,6 +80,8 @@ def _serve(settings: Settings) -> None:
         log_level=level,
         access_log=level in ("debug", "trace"),  # a line costs as much as reading a request
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
+        http=bounded(settings),
+        ws="none",
     )
 
 

@@ -115,6 +115,7 @@ class Lane:
                     left.end(ticket, _typed(error))
                 continue
             for ticket, one in zip(batch, encoded, strict=True):
+                ticket.job.work += ticket.sequence.width
                 self._tickets[ticket.sequence.key] = ticket
                 self._encoded[ticket.sequence.key] = one
         sequences = (ticket.sequence for ticket in tickets)
@@ -181,6 +182,7 @@ class Lane:
         finite = np.isfinite(outputs.scores[np.arange(len(outputs.best)), outputs.best]).tolist()
         for ticket in running:
             rows, search = ticket.sequence.rows, ticket.job.search
+            ticket.job.work += len(rows)
             if not all(finite[row] for row in rows):
                 left.end(ticket, StepFailed("the model gave a number that is not finite"))
                 continue

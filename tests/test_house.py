@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 GROUPS = {
-    1: ("errors", "settings", "segmentation", "slots", "cores", "version", "scripts"),
-    1.25: ("keeping", "untranslatable"),
+    1: ("errors", "settings", "segmentation", "slots", "cores", "version", "scripts", "bucket"),
+    1.25: ("keeping", "untranslatable", "keys"),
     1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "dequantise"),
     2.25: ("symmetrization", "diagnostics"),
@@ -25,15 +25,29 @@ GROUPS = {
     4: ("admission", "worker", "engine"),
     4.5: ("translation", "options"),
     4.75: ("units",),
-    4.9: ("reading",),
+    4.9: ("reading", "demand"),
     5: ("translator", "catalog", "directions"),
-    6: ("examples", "schemas", "answers", "limits", "wire"),
-    7: ("request_ids", "requests", "responses", "streaming", "documentation"),
-    8: ("app", "cli", "__main__"),
+    6: ("examples", "schemas", "answers", "limits", "wire", "accounts", "access"),
+    7: ("request_ids", "requests", "responses", "streaming"),
+    7.25: ("bearer", "hosts", "origins", "shields"),
+    7.5: ("connections", "documentation"),
+    8: ("app", "cli", "key_commands", "__main__"),
 }
 """Rooms of the service; none imports from a later group."""
 
-HTTP = ("app", "documentation", "request_ids", "requests", "responses", "streaming")
+HTTP = (
+    "app",
+    "bearer",
+    "connections",
+    "documentation",
+    "hosts",
+    "origins",
+    "request_ids",
+    "requests",
+    "responses",
+    "shields",
+    "streaming",
+)
 """The rooms that know FastAPI: `app` and what was split from it."""
 
 RANK = {room: rank for rank, rooms in GROUPS.items() for room in rooms}
@@ -42,7 +56,8 @@ LAST_SHARED = 5  # what `model_export` may use: everything but HTTP
 OWNERS = {
     "fastapi": {f"service.{room}" for room in HTTP},
     "starlette": {f"service.{room}" for room in HTTP},
-    "uvicorn": {"service.cli"},
+    "uvicorn": {"service.cli", "service.connections"},
+    "sqlite3": {"service.keys"},
     "pydantic": {"service.answers", "service.schemas", "service.settings"},
     "pydantic_settings": {"service.settings"},
     "onnx": {"service.dequantise", "model_export.export", "model_export.graphs.spelling"},
@@ -60,6 +75,9 @@ BANNED = {
     "service.app": {"numpy"},
     "service.scheduler": {"numpy", "asyncio", "threading"},
     "service.waiting": {"numpy", "asyncio", "threading"},
+    "service.bucket": {"numpy", "asyncio", "threading", "time"},
+    "service.keys": {"asyncio", "threading"},
+    "service.accounts": {"asyncio", "threading", "time"},
     "service.repetition": {"numpy", "asyncio", "threading"},
     "service.search": {"asyncio", "threading"},
     "service.beam": {"asyncio", "threading"},
