@@ -71,6 +71,7 @@ class Access:
         self._closing.set()
         if self._task is not None:
             await self._task
+        await self.sync()
         if self._ledger.empty():
             log.error("what keys used in the last moments could not be written")
         await self._in_thread(self._close_store)

@@ -17,7 +17,7 @@ import secrets
 import sqlite3
 import string
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,7 +146,8 @@ class KeyStore:
     def __init__(self, path: Path, patience: float = 5.0, durable: bool = True) -> None:
         self._path = path
         with self._translated():
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            with suppress(FileExistsError):  # to close it once it is open would drop its locks
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             self._database = sqlite3.connect(path, timeout=patience, isolation_level=None)
         try:
             with self._translated():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from service.catalog import Catalog
 from service.cli import app
+from service.connections import Connection
 from service.errors import UnsealedBundle
 from service.settings import Settings
 from service.version import version
@@ -46,6 +48,17 @@ def test_a_bundle_that_cannot_be_served_is_one_line(monkeypatch: pytest.MonkeyPa
     assert (result.exit_code, result.stderr) == (1, "en-fr has no manifest\n")
 
 
+def test_a_file_of_keys_that_cannot_be_used_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("INTERLINEA_KEYS", str(tmp_path))
+    monkeypatch.setattr(Catalog, "load", lambda settings: pytest.fail("it is opened first"))
+    result = CliRunner().invoke(app, ["serve"])
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert str(tmp_path) in result.stderr
+
+
 def test_serve_runs_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: dict[str, Any] = {}
 
@@ -59,6 +72,7 @@ def test_serve_runs_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERLINEA_GRACE_SECONDS", "2.5")
     result = CliRunner().invoke(app, ["serve", "--port", "9001"])
     assert result.exit_code == 0, result.output
+    assert issubclass(ran.pop("http"), Connection)
     assert ran == {
         "title": "Interlinea",
         "host": "10.0.0.1",
@@ -67,4 +81,5 @@ def test_serve_runs_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
         "log_level": "info",
         "access_log": False,
         "timeout_graceful_shutdown": 3,
+        "ws": "none",
     }

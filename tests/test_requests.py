@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from service.errors import (
+    BodyTimeout,
     BodyTooLarge,
     Cancelled,
     InterlineaError,
@@ -62,6 +63,12 @@ def test_a_body_without_end_is_left_unread() -> None:
 def test_a_client_may_leave_before_the_end_of_its_body() -> None:
     with pytest.raises(Cancelled):
         asyncio.run(read_json(request(part(b"{", True), GONE), 100, 60))
+
+
+def test_a_body_is_waited_for_so_long() -> None:
+    with pytest.raises(BodyTimeout) as caught:
+        asyncio.run(read_json(request(part(b"{", True)), 100, 0.01))
+    assert caught.value.detail == {"seconds": 0.01}
 
 
 @pytest.mark.parametrize(
