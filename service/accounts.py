@@ -7,7 +7,7 @@ then, and one whose request failed by a fault of the server pays nothing.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -34,12 +34,13 @@ class Ledger:
     def add(self, spent: Spent) -> None:
         """Note what was spent; negative numbers take back."""
         before = self._spent.get((spent.key, spent.month), Spent(spent.key, spent.month))
-        self._spent[spent.key, spent.month] = replace(
-            before,
-            characters=before.characters + spent.characters,
-            work=before.work + spent.work,
-            requests=before.requests + spent.requests,
-            taken=before.taken + spent.taken,
+        self._spent[spent.key, spent.month] = Spent(
+            spent.key,
+            spent.month,
+            before.characters + spent.characters,
+            before.work + spent.work,
+            before.requests + spent.requests,
+            before.taken + spent.taken,
         )
 
     def empty(self) -> list[Spent]:

@@ -124,7 +124,8 @@ def public_of(secret: str) -> str | None:
 
 def month_of(now: float) -> str:
     """The month, in UTC, of a time in seconds since 1970, as use is counted: `2027-01`."""
-    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
+    at = datetime.fromtimestamp(now, UTC)
+    return f"{at.year}-{at.month:02}"
 
 
 def fits(secret: str, key: Key | None) -> bool:

@@ -5,7 +5,6 @@ it is asked for again whether it changed. No page may frame an answer, and none 
 it; the documentation's page says for itself what it needs.
 """
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.responses import path_of
@@ -17,6 +16,9 @@ EVERYWHERE = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 DOCUMENTATION = ("/docs", "/openapi.json")
+
+_SPELLED = tuple((name.lower().encode(), value.encode()) for name, value in EVERYWHERE.items())
+_CACHE = b"cache-control"
 
 
 class Shields:
@@ -31,13 +33,13 @@ class Shields:
             await self._app(scope, receive, send)
             return
         public = path_of(scope).startswith(DOCUMENTATION)
+        added = (*_SPELLED, (_CACHE, b"no-cache" if public else b"no-store"))
 
         async def send_shielded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in EVERYWHERE.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-cache" if public else "no-store")
+                headers = list(message.get("headers", ()))
+                said = {name for name, _ in headers}
+                message["headers"] = headers + [one for one in added if one[0] not in said]
             await send(message)
 
         await self._app(scope, receive, send_shielded)
