@@ -35,6 +35,9 @@ POLICY = (
 )
 """What the page may load: its own files, the one script in it, and pictures from its style."""
 
+PAID = ("/translate", "/align")
+"""The routes that cost a key something."""
+
 SCHEME = "key"
 """What the document calls the way in which keys are sent."""
 
@@ -141,5 +144,5 @@ def _add_security(document: dict[str, Any], settings: Settings) -> None:
             continue
         for operation in operations.values():
             operation["security"] = [{SCHEME: []}]
-            for status in (401, 429) if "requestBody" in operation or path == "/align" else (401,):
+            for status in (401, 429) if path in PAID else (401,):
                 operation["responses"][str(status)] = _REFUSED | {"description": _REASONS[status]}
