@@ -30,12 +30,14 @@ Event = Chosen | list[Path] | InterlineaError
 class Job:
     """A sentence to decode: ids with `</s>` last, and the search to run.
 
-    If it is `watched`, every token is told as soon as it is chosen.
+    If it is `watched`, every token is told as soon as it is chosen. `work` is what it has taken
+    so far, in tokens: its padded source, and then a step of each of its rows.
     """
 
     source: Many[int]
     search: Search
     watched: bool = False
+    work: int = 0
 
 
 class Call:

@@ -1,19 +1,18 @@
-"""The HTTP face: `create_app`, its life, and its routes.
+"""The application: `create_app`, its life, what wraps it, and its routes.
 
 A request is read (`requests`), checked (`schemas`, `limits`), served by the translator that the
-catalog chooses, and written (`wire`, `responses`). What can fail raises an `InterlineaError`.
+catalog chooses, and written (`wire`, `responses`); `handlers` does so. What can fail raises an
+`InterlineaError`.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
 
-from service import examples, wire
+from service import examples, handlers
+from service.access import Access
 from service.answers import (
     AlignAnswer,
     HealthAnswer,
@@ -22,29 +21,20 @@ from service.answers import (
     ReloadAnswer,
     TranslateAnswer,
 )
+from service.bearer import Bearer
 from service.catalog import Catalog
-from service.directions import align_both_ways
-from service.documentation import (
-    DESCRIPTION,
-    PAGE,
-    add_documentation,
-    answers,
-    body,
-    timed,
-)
-from service.leases import Leases, catalog_of
+from service.documentation import DESCRIPTION, add_documentation, answers, body, timed
+from service.hosts import Hosts
+from service.leases import Leases
 from service.life import Life
-from service.limits import check_align, check_translate
+from service.origins import Origins
 from service.reloads import reload_models
 from service.request_ids import RequestIds
-from service.requests import check_query, read_json, unless_gone
-from service.responses import LastResort, add_refusals, answer, timed_answer
-from service.schemas import AlignQuery, AlignRequest, TranslateRequest, read
+from service.responses import LastResort, add_refusals
+from service.schemas import AlignRequest, TranslateRequest
 from service.settings import Settings, read_settings
-from service.streaming import streamed, wants_events
-from service.translator import Translator
+from service.shields import Shields
 from service.version import version
-from service.visit import CURRENT
 from service.watchers import UNTOLD, Watchers
 from service.watching import Watching
 
@@ -70,71 +60,90 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(life, watchers, waits),
+        lifespan=_lifespan(settings, life, watchers, waits),
         telemetry=UNTOLD,
     )
     app.state.settings, app.state.life, app.state.metrics = settings, life, watchers.metrics
     _add_routes(app)
     add_documentation(app)
     add_refusals(app)
-    app.add_middleware(Leases, life=life)
-    app.add_middleware(GZipMiddleware, minimum_size=settings.gzip_bytes, compresslevel=6)
-    app.add_middleware(LastResort)
-    app.add_middleware(Watching, watchers=watchers.all)
-    app.add_middleware(RequestIds)  # added last, so outermost
+    _add_middleware(app, settings, watchers)
     return app
 
 
+def _add_middleware(app: FastAPI, settings: Settings, watchers: Watchers) -> None:
+    """What is added last is outermost: who asks for nobody here is sent away first."""
+    app.add_middleware(Leases, life=app.state.life)
+    app.add_middleware(GZipMiddleware, minimum_size=settings.gzip_bytes, compresslevel=6)
+    if settings.keys is not None:
+        app.add_middleware(Bearer, metrics_need_key=settings.metrics_need_key)
+    app.add_middleware(LastResort)
+    if settings.cors_origins:
+        app.add_middleware(Origins, origins=settings.cors_origins)
+    if settings.hosts:
+        app.add_middleware(Hosts, names=settings.hosts)
+    app.add_middleware(Shields)
+    app.add_middleware(Watching, watchers=watchers.all)
+    app.add_middleware(RequestIds)
+
+
 def _lifespan(
-    life: Life, watchers: Watchers, waits: bool
+    settings: Settings, life: Life, watchers: Watchers, waits: bool
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if waits:
-            await life.load()
-        try:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(watchers.close)
+            if settings.keys is not None:
+                app.state.access = Access(settings.keys)
+                await app.state.access.open()
+                stack.push_async_callback(app.state.access.close)
+            if waits:
+                await life.load()
+            stack.push_async_callback(life.end)
             yield
-        finally:
-            await life.end()
-            await watchers.close()
 
     return lifespan
 
 
 def _add_routes(app: FastAPI) -> None:
-    app.get("/", include_in_schema=False)(_root)
+    app.get("/", include_in_schema=False)(handlers.root)
     if app.state.metrics is not None:
-        app.get("/metrics", include_in_schema=False)(_metrics)
+        app.get("/metrics", include_in_schema=False)(handlers.metrics)
     app.post(
         "/translate",
         tags=["translation"],
         summary="Translate texts",
         response_model=TranslateAnswer,
-        responses=timed(answers(examples.TRANSLATED, 400, 413, 415, 422, 500, 503, 504)),
+        responses=timed(answers(examples.TRANSLATED, 400, 408, 413, 415, 422, 500, 503, 504)),
         openapi_extra=body(TranslateRequest, examples.TRANSLATE),
-    )(_translate)
+    )(handlers.translate)
     app.post(
         "/align",
         tags=["translation"],
         summary="Align pairs of texts",
         response_model=AlignAnswer,
-        responses=timed(answers(examples.ALIGNED, 400, 413, 415, 422, 500, 503, 504)),
+        responses=timed(answers(examples.ALIGNED, 400, 408, 413, 415, 422, 500, 503, 504)),
         openapi_extra=body(AlignRequest, examples.ALIGN),
-    )(_align)
+    )(handlers.align)
     app.get(
         "/align",
         tags=["translation"],
         summary="Align one pair",
         response_model=AlignAnswer,
         responses=timed(answers(examples.ALIGNED, 400, 422, 500, 503, 504)),
-    )(_align_one)
+    )(handlers.align_one)
+    _add_facts(app)
+
+
+def _add_facts(app: FastAPI) -> None:
     app.get(
         "/models",
         tags=["models"],
         summary="The loaded bundles",
         response_model=list[ModelAnswer],
         responses=answers(examples.MODELS),
-    )(_models)
+    )(handlers.models)
     app.post(
         "/models/reload",
         tags=["models"],
@@ -148,108 +157,18 @@ def _add_routes(app: FastAPI) -> None:
         summary="What can be translated into what",
         response_model=list[LanguageAnswer],
         responses=answers(examples.LANGUAGES),
-    )(_languages)
+    )(handlers.languages)
     app.get(
         "/health/live",
         tags=["health"],
         summary="Whether the server runs",
         response_model=HealthAnswer,
         responses=answers({"status": "live"}),
-    )(_live)
+    )(handlers.live)
     app.get(
         "/health/ready",
         tags=["health"],
         summary="Whether every bundle translates",
         response_model=HealthAnswer,
         responses=answers({"status": "ready"}, 503),
-    )(_ready)
-
-
-async def _root(request: Request) -> Response:
-    return RedirectResponse(request.scope.get("root_path", "") + PAGE)
-
-
-async def _translate(request: Request) -> Response:
-    """Every translation comes with its sentences, tokens, words, matrix and word links.
-
-    With `Accept: text/event-stream` the answer is a stream of server-sent events instead:
-    `token` and `sentence` as they come, and at last `done`, with the answer as it would have
-    been; `error` where something fails on the way.
-    """
-    settings = _settings(request)
-    asked = read(TranslateRequest, await read_json(request, settings.max_body_bytes))
-    check_translate(asked, settings)
-    translator = _chosen(request, asked, asked.texts())
-    options = asked.options(settings.timeout_seconds)
-    if wants_events(request):
-        events = translator.stream(asked.texts(), options)
-        return await streamed(request, translator.manifest, events, asked.matrix, asked.timing)
-    done = await unless_gone(request, translator.translate(asked.texts(), options))
-    return timed_answer(wire.translated(translator.manifest, done, asked.matrix), asked.timing)
-
-
-async def _align(request: Request) -> Response:
-    """The target of each pair is force-decoded; without a target, the source is translated."""
-    asked = read(AlignRequest, await read_json(request, _settings(request).max_body_bytes))
-    return await _aligned(request, asked)
-
-
-async def _align_one(request: Request, query: Annotated[AlignQuery, Query()]) -> Response:
-    """As `POST /align`, for one pair of texts in the address."""
-    check_query(request)
-    return await _aligned(request, query.request())
-
-
-async def _aligned(request: Request, asked: AlignRequest) -> Response:
-    settings = _settings(request)
-    check_align(asked, settings)
-    translator = catalog_of(request).choose(asked.source, asked.target)
-    pairs = asked.translator_pairs()
-    translator = _chosen(request, asked, [(pair.source, pair.target) for pair in pairs])
-    options = asked.options(settings.timeout_seconds)
-    if asked.symmetrize is None:
-        done = await unless_gone(request, translator.align(pairs, options))
-        return timed_answer(wire.aligned(translator.manifest, done, asked.matrix), asked.timing)
-    reverse = catalog_of(request).reverse(translator)
-    work = align_both_ways(translator, reverse, pairs, options, asked.symmetrize)
-    done = await unless_gone(request, work)
-    told = wire.aligned(translator.manifest, done, asked.matrix, reverse.manifest)
-    return timed_answer(told, asked.timing)
-
-
-async def _models(request: Request) -> Response:
-    return answer([one.manifest.summary() for one in catalog_of(request).translators()])
-
-
-async def _languages(request: Request) -> Response:
-    return answer([wire.language(language) for language in catalog_of(request).languages()])
-
-
-async def _live() -> Response:
-    return answer({"status": "live"})
-
-
-async def _metrics(request: Request) -> Response:
-    content, media_type = request.app.state.metrics.exposition(request.headers.get("accept", ""))
-    return Response(content, headers={"Content-Type": media_type})
-
-
-async def _ready(request: Request) -> Response:
-    life: Life = request.app.state.life
-    await life.check_ready()
-    return answer({"status": "ready"})
-
-
-def _chosen(
-    request: Request, asked: TranslateRequest | AlignRequest, texts: Sequence[object]
-) -> Translator:
-    """The translator of a request, which the visit notes, with the texts."""
-    translator = catalog_of(request).choose(asked.source, asked.target)
-    if (visit := CURRENT.get()) is not None:
-        visit.model, visit.texts = translator.manifest.name, texts
-    return translator
-
-
-def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
+    )(handlers.ready)

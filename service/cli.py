@@ -1,4 +1,4 @@
-"""The command line: `interlinea serve`, `interlinea version`."""
+"""The command line: `interlinea serve`, `interlinea keys`, `interlinea version`."""
 
 import gc
 import signal
@@ -7,8 +7,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from service import logs
-from service.errors import BundleError
+from service import key_commands, logs
+from service.errors import BundleError, KeysError
+from service.keys import KeyStore
 from service.settings import InvalidSettings, Settings, read_settings
 from service.version import version as release
 
@@ -18,6 +19,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(key_commands.app, name="keys")
 
 SWITCH_SECONDS = 0.0005
 GC_THRESHOLDS = (20_000, 20, 50)
@@ -40,7 +43,7 @@ def serve(
         _serve(read_settings(host, port))
     except InvalidSettings as error:
         _stop(error.problems, MISUSED)
-    except BundleError as error:
+    except (BundleError, KeysError) as error:
         _stop((error.message,), FAILED)
 
 
@@ -57,6 +60,8 @@ def _serve(settings: Settings) -> None:
     from service.server import Server
 
     logs.configure(settings)
+    if settings.keys is not None:
+        KeyStore(settings.keys).close()  # a file that cannot be used is one line
     app = create_app(settings, waits=False)
     server = Server(app, app.state.life, settings, _tune_interpreter)
     server.run()

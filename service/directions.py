@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from service.alignment import Link, pharaoh
+from service.demand import UNMETERED, Meter
 from service.options import Options, Pair
 from service.symmetrization import Method, merge
 from service.translation import Alignment
@@ -25,16 +26,19 @@ async def align_both_ways(
     pairs: Sequence[Pair],
     options: Options,
     method: Method,
+    meter: Meter = UNMETERED,
 ) -> list[Alignment]:
     """Align pairs by two translators of opposite directions, and merge each pair's links.
 
     Matrix, score and diagnostics are those of `forward`. Raises as `Translator.align` does; what
     fails in one direction drops the work of the other.
     """
-    ready = await forward.prepare_pairs(pairs, options)
+    ready = await forward.prepare_pairs(pairs, options, meter, passes=2)
     turned = backward.turn_pairs(ready)
     links_only = replace(options, attention="none", diagnostics=False)
-    ahead, back = await _together(forward.force(ready, options), backward.force(turned, links_only))
+    ahead, back = await _together(
+        forward.force(ready, options, meter), backward.force(turned, links_only, meter)
+    )
     return [_merged(one, other, method) for one, other in zip(ahead, back, strict=True)]
 
 

@@ -1,5 +1,8 @@
 """The OpenAPI document and its page, which loads nothing from anywhere else."""
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,7 +13,9 @@ from starlette.staticfiles import StaticFiles
 
 from service import examples
 from service.answers import DiagnosticsAnswer, ErrorAnswer, TimingAnswer
+from service.bearer import needs_key
 from service.schemas import AlignRequest, TranslateRequest
+from service.settings import Settings
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -24,13 +29,28 @@ Spans are half-open ranges of Unicode code points. Matrices are `(target, source
 errors too, carries `X-Request-ID`; every error has the same shape.
 """
 
+POLICY = (
+    "default-src 'none'; script-src 'self' {scripts}; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What the page may load: its own files, the one script in it, and pictures from its style."""
+
+PAID = ("/translate", "/align")
+"""The routes that cost a key something."""
+
+SCHEME = "key"
+"""What the document calls the way in which keys are sent."""
+
 _REASONS = {
     400: "The body is not JSON in UTF-8.",
     403: "The route is not for everybody.",
     409: "It is being done already.",
+    401: "The request brings no key that counts.",
+    408: "The body did not come in time.",
     413: "The body is too large.",
     415: "The body is not sent as `application/json`.",
     422: "The request cannot be served as it stands.",
+    429: "The key has used what it may; `Retry-After` says when there is more.",
     500: "The server failed.",
     503: "The server cannot take the request now; `Retry-After` says when to try again.",
     504: "The work was not done within its `timeout`.",
@@ -77,9 +97,24 @@ def add_documentation(app: FastAPI) -> None:
 
 
 _REFERENCE = "#/components/schemas/{model}"
+_REFUSED = {
+    "content": {
+        "application/json": {"schema": {"$ref": _REFERENCE.format(model=ErrorAnswer.__name__)}}
+    }
+}
 
 
 async def _page() -> Response:
+    """The page may run its own scripts, and ask nobody but this server."""
+    page = _swagger()
+    inline = re.findall(r"<script>(.*?)</script>", bytes(page.body).decode(), re.DOTALL)
+    hashes = (b64encode(sha256(script.encode()).digest()).decode() for script in inline)
+    scripts = " ".join(f"'sha256-{one}'" for one in hashes)
+    page.headers["Content-Security-Policy"] = POLICY.format(scripts=scripts)
+    return page
+
+
+def _swagger() -> Response:
     """Paths are relative, so that the page also works under a prefix."""
     return get_swagger_ui_html(
         openapi_url="openapi.json",
@@ -103,7 +138,24 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas[ErrorAnswer.__name__]["example"] = examples.REFUSED
     schemas[DiagnosticsAnswer.__name__]["example"] = examples.DIAGNOSTICS
     schemas[TimingAnswer.__name__]["example"] = examples.TIMING
+    settings: Settings = app.state.settings
+    if settings.keys is not None:
+        _add_security(document, settings)
     for parameter in document["paths"]["/align"]["get"]["parameters"]:
         if parameter["name"] in examples.ALIGN_QUERY:
             parameter["example"] = examples.ALIGN_QUERY[parameter["name"]]
     return document
+
+
+def _add_security(document: dict[str, Any], settings: Settings) -> None:
+    """Say what needs a key, and how it may be refused."""
+    document["components"]["securitySchemes"] = {
+        SCHEME: {"type": "http", "scheme": "bearer", "description": "A key, `il_...`."}
+    }
+    for path, operations in document["paths"].items():
+        if not needs_key(path, settings.metrics_need_key):
+            continue
+        for operation in operations.values():
+            operation["security"] = [{SCHEME: []}]
+            for status in (401, 429) if path in PAID else (401,):
+                operation["responses"][str(status)] = _REFUSED | {"description": _REASONS[status]}

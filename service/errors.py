@@ -2,10 +2,20 @@
 
     InterlineaError                 internal_error          500
     ├── RequestError                invalid_request         422
+    │   ├── MalformedRequest        malformed_request       400
     │   ├── MalformedBody           malformed_body          400
     │   ├── InvalidEncoding         invalid_encoding        400
+    │   ├── Unauthorized            unauthorized            401
+    │   ├── Forbidden               forbidden               403
+    │   ├── OriginNotAllowed        origin_not_allowed      403
+    │   ├── HeaderTimeout           header_timeout          408
+    │   ├── BodyTimeout             body_timeout            408
     │   ├── BodyTooLarge            body_too_large          413
     │   ├── UnsupportedMediaType    unsupported_media_type  415
+    │   ├── UnknownHost             unknown_host            421
+    │   ├── RateLimited             rate_limited            429
+    │   ├── QuotaExceeded           quota_exceeded          429
+    │   ├── HeadersTooLarge         headers_too_large       431
     │   ├── UnknownRoute            not_found               404
     │   ├── WrongMethod             method_not_allowed      405
     │   ├── UnknownPair             unknown_pair            422
@@ -14,16 +24,20 @@
     │   ├── SentenceTooLong         sentence_too_long       422
     │   ├── TextTooLong             text_too_long           422
     │   ├── TooManyTexts            too_many_texts          422
+    │   ├── TooManyTokens           too_many_tokens         422
+    │   ├── TooManyHypotheses       too_many_hypotheses     422
+    │   ├── AttentionTooLarge       attention_too_large     422
     │   ├── InvalidBeam             invalid_beam            422
     │   ├── EmptyWord               empty_word              422
-    │   ├── Forbidden               forbidden               403
     │   └── ReloadInProgress        reload_in_progress      409
     ├── Unavailable                 unavailable             503
     │   ├── QueueFull               queue_full              503
+    │   ├── TooManyConnections      too_many_connections    503
     │   ├── DeadlineExceeded        deadline_exceeded       504
     │   └── ShuttingDown            shutting_down           503
     ├── Cancelled                   cancelled               499
     ├── StepFailed                  step_failed             500
+    ├── KeysError                   keys_error              500
     └── BundleError                 bundle_error            500
         ├── UnsealedBundle          unsealed_bundle         500
         ├── DamagedBundle           damaged_bundle          500
@@ -41,10 +55,14 @@ MOST_MESSAGE = 500
 
 
 class InterlineaError(Exception):
-    """A failure with a stable code; `detail` holds facts that a program can act on."""
+    """A failure with a stable code; `detail` holds facts that a program can act on.
+
+    `retry_after` is after how many seconds another try may succeed, where time can help.
+    """
 
     code = "internal_error"
     status = 500
+    retry_after: int | None = None
 
     def __init__(self, message: str, detail: Detail | None = None) -> None:
         super().__init__(message)
@@ -57,6 +75,13 @@ class RequestError(InterlineaError):
 
     code = "invalid_request"
     status = 422
+
+
+class MalformedRequest(RequestError):
+    """What came is not HTTP."""
+
+    code = "malformed_request"
+    status = 400
 
 
 class MalformedBody(RequestError):
@@ -73,6 +98,42 @@ class InvalidEncoding(RequestError):
     status = 400
 
 
+class Unauthorized(RequestError):
+    """The request brings no key, or none that counts; `challenge` says so as RFC 6750 has it."""
+
+    code = "unauthorized"
+    status = 401
+    challenge = 'Bearer realm="interlinea"'
+
+
+class Forbidden(RequestError):
+    """Only an admin may do this, and nothing says that this client is one."""
+
+    code = "forbidden"
+    status = 403
+
+
+class OriginNotAllowed(RequestError):
+    """A page of an origin that is not on the list asks to be let in."""
+
+    code = "origin_not_allowed"
+    status = 403
+
+
+class HeaderTimeout(RequestError):
+    """The headers did not come in time."""
+
+    code = "header_timeout"
+    status = 408
+
+
+class BodyTimeout(RequestError):
+    """The body did not come in time."""
+
+    code = "body_timeout"
+    status = 408
+
+
 class BodyTooLarge(RequestError):
     """The body has more bytes than the server accepts."""
 
@@ -85,6 +146,34 @@ class UnsupportedMediaType(RequestError):
 
     code = "unsupported_media_type"
     status = 415
+
+
+class UnknownHost(RequestError):
+    """The request is for a host name that is not on the list."""
+
+    code = "unknown_host"
+    status = 421
+
+
+class RateLimited(RequestError):
+    """The key has no work left for this minute."""
+
+    code = "rate_limited"
+    status = 429
+
+
+class QuotaExceeded(RequestError):
+    """The key has too few characters left for this month."""
+
+    code = "quota_exceeded"
+    status = 429
+
+
+class HeadersTooLarge(RequestError):
+    """The address and the headers have more bytes than the server accepts."""
+
+    code = "headers_too_large"
+    status = 431
 
 
 class UnknownRoute(RequestError):
@@ -137,6 +226,24 @@ class TooManyTexts(RequestError):
     code = "too_many_texts"
 
 
+class TooManyTokens(RequestError):
+    """The texts of the request together have more tokens than the server accepts."""
+
+    code = "too_many_tokens"
+
+
+class TooManyHypotheses(RequestError):
+    """The request needs more rows of decoder work than the server accepts."""
+
+    code = "too_many_hypotheses"
+
+
+class AttentionTooLarge(RequestError):
+    """The matrices of the answer would have more bytes than the server sends."""
+
+    code = "attention_too_large"
+
+
 class InvalidBeam(RequestError):
     """`beam_size` or `n_best` is out of range, or `n_best` exceeds `beam_size`."""
 
@@ -147,13 +254,6 @@ class EmptyWord(RequestError):
     """A list of words holds an empty word, so its indices would be ambiguous."""
 
     code = "empty_word"
-
-
-class Forbidden(RequestError):
-    """The route is not for everybody, and nothing says that it is for this client."""
-
-    code = "forbidden"
-    status = 403
 
 
 class ReloadInProgress(RequestError):
@@ -175,6 +275,12 @@ class QueueFull(Unavailable):
     """More work is waiting than the server promises to hold, or can do in time."""
 
     code = "queue_full"
+
+
+class TooManyConnections(Unavailable):
+    """More connections are open than the server accepts."""
+
+    code = "too_many_connections"
 
 
 class DeadlineExceeded(Unavailable):
@@ -201,6 +307,12 @@ class StepFailed(InterlineaError):
     """The model failed on the batch that held this sentence; others are not affected."""
 
     code = "step_failed"
+
+
+class KeysError(InterlineaError):
+    """The file of the keys cannot be used."""
+
+    code = "keys_error"
 
 
 class BundleError(InterlineaError):

@@ -113,6 +113,7 @@ class Lane:
                 continue
             self._note_encoded(batch, begun)
             for ticket, one in zip(batch, encoded, strict=True):
+                ticket.job.work += ticket.sequence.width
                 self._tickets[ticket.sequence.key] = ticket
                 self._encoded[ticket.sequence.key] = one
         for ticket in tickets:
@@ -207,8 +208,9 @@ class Lane:
         self._tally.stepped(seconds, fill, self._real, rows * self._slots.width)
 
     def _note_read(self, tickets: Sequence[Ticket], batch: Sequence[Given], begun: float) -> None:
-        for ticket in tickets:
+        for ticket, pair in zip(tickets, batch, strict=True):
             ticket.times.boarded = begun
+            ticket.job.work += pair.length
         real = sum(pair.length for pair in batch)
         self._tally.read(time.monotonic() - begun, real, padded(batch))
 
@@ -250,6 +252,7 @@ class Lane:
         finite = np.isfinite(outputs.scores[np.arange(len(outputs.best)), outputs.best]).tolist()
         for ticket in running:
             rows, search = ticket.sequence.rows, ticket.job.search
+            ticket.job.work += len(rows)
             if not all(finite[row] for row in rows):
                 left.end(ticket, StepFailed(NOT_FINITE))
                 continue

@@ -5,29 +5,67 @@ Every refusal says which limit it was and what was asked for.
 
 from collections.abc import Sequence
 
-from service.errors import EmptyWord, InvalidBeam, TextTooLong, TooManyTexts
-from service.schemas import AlignRequest, PairRequest, TranslateRequest
+from service.demand import Demand
+from service.errors import (
+    AttentionTooLarge,
+    EmptyWord,
+    InvalidBeam,
+    RequestError,
+    TextTooLong,
+    TooManyHypotheses,
+    TooManyTexts,
+    TooManyTokens,
+)
+from service.schemas import AlignRequest, MatrixForm, PairRequest, TranslateRequest
 from service.settings import Settings
 
 Text = str | list[str]
 
+CELL_BYTES: dict[MatrixForm, int] = {"decimals": 6, "integers": 3}
+"""What a weight takes in an answer; measured: 4.9 to 5.5, and 2.2 to 2.6."""
 
-def check_translate(request: TranslateRequest, settings: Settings) -> None:
-    """Raise `TooManyTexts`, `TextTooLong` or `InvalidBeam` where a limit is passed."""
+
+def check_translate(request: TranslateRequest, settings: Settings) -> int:
+    """Return the characters of all texts.
+
+    Raises `TooManyTexts`, `TextTooLong` or `InvalidBeam` where a limit is passed.
+    """
     texts = request.texts()
     _check_count(len(texts), settings.max_texts)
-    _check_characters(texts, settings.max_characters)
+    characters = _check_characters(texts, settings.max_characters)
     _check_beam(request.beam_size, request.n_best, settings.max_beam)
+    return characters
 
 
-def check_align(request: AlignRequest, settings: Settings) -> None:
-    """Raise `TooManyTexts`, `TextTooLong` or `EmptyWord`."""
+def check_align(request: AlignRequest, settings: Settings) -> int:
+    """Return the characters of all texts; raises `TooManyTexts`, `TextTooLong` or `EmptyWord`."""
     _check_count(len(request.pairs), settings.max_texts)
     texts = [text for pair in request.pairs for text in _sides(pair).values()]
-    _check_characters(texts, settings.max_characters)
+    characters = _check_characters(texts, settings.max_characters)
     for index, pair in enumerate(request.pairs):
         for side, text in _sides(pair).items():
             _check_words(text, f"pairs[{index}].{side}")
+    return characters
+
+
+def check_demand(demand: Demand, settings: Settings, form: MatrixForm) -> None:
+    """Check what is known of a request once its texts are tokens.
+
+    Raises `TooManyTokens`, `TooManyHypotheses` or `AttentionTooLarge`.
+    """
+    count, limit = demand.tokens, settings.max_tokens
+    if count > limit:
+        what = f"the texts have {count} tokens together"
+        raise _past(TooManyTokens, what, count, limit)
+    count, limit = demand.rows, settings.max_hypotheses
+    if count > limit:
+        what = f"the sentences have {count} hypotheses together, each as many as beam_size"
+        raise _past(TooManyHypotheses, what, count, limit)
+    count, limit = demand.cells * CELL_BYTES[form], settings.max_attention_bytes
+    if count > limit:
+        instead = '"attention": "none"' + (' or "matrix": "integers"' if form == "decimals" else "")
+        what = f"the matrices would take about {count} bytes; ask for {instead}, or send less"
+        raise _past(AttentionTooLarge, what, count, limit)
 
 
 def _check_count(count: int, limit: int) -> None:
@@ -38,13 +76,18 @@ def _check_count(count: int, limit: int) -> None:
         )
 
 
-def _check_characters(texts: Sequence[Text], limit: int) -> None:
+def _past(kind: type[RequestError], what: str, count: int, limit: int) -> RequestError:
+    return kind(f"{what}; at most {limit} are accepted", {"count": count, "limit": limit})
+
+
+def _check_characters(texts: Sequence[Text], limit: int) -> int:
     count = sum(_characters(text) for text in texts)
     if count > limit:
         raise TextTooLong(
             f"the texts have {count} characters together; at most {limit} are accepted",
             {"count": count, "limit": limit},
         )
+    return count
 
 
 def _check_beam(beam_size: int, n_best: int, limit: int) -> None:

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from service.errors import (
+    BodyTimeout,
     BodyTooLarge,
     Cancelled,
     InvalidEncoding,
@@ -36,14 +37,22 @@ MOST_FIELDS = 64
 """No object that is asked for has as many fields; naming each that is unknown would take long."""
 
 
-async def read_json(request: Request, limit: int) -> object:
+async def read_json(request: Request, limit: int, seconds: float) -> object:
     """The body's JSON value; `limit` is in bytes, and kept whatever the headers say.
 
-    Raises `UnsupportedMediaType`, `BodyTooLarge`, `InvalidEncoding`, `MalformedBody`, or
-    `Cancelled` where the client left before the end.
+    Raises `UnsupportedMediaType`, `BodyTooLarge`, `InvalidEncoding`, `MalformedBody`,
+    `BodyTimeout` where it is not there after `seconds`, or `Cancelled` where the client left
+    before the end.
     """
     _check_media_type(request)
-    return parse_json(await _read_body(request, limit))
+    try:
+        async with asyncio.timeout(seconds):
+            body = await _read_body(request, limit)
+    except TimeoutError:
+        raise BodyTimeout(
+            f"the body did not come within {seconds:g} seconds", {"seconds": seconds}
+        ) from None
+    return parse_json(body)
 
 
 def parse_json(body: bytes) -> object:

@@ -14,11 +14,13 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
+    BodyTimeout,
     BundleError,
     InterlineaError,
     RequestError,
     ShuttingDown,
-    Unavailable,
+    TooManyConnections,
+    Unauthorized,
     UnknownRoute,
     WrongMethod,
 )
@@ -91,11 +93,21 @@ def failure(error: InterlineaError, request_id: str) -> dict[str, object]:
 def refusal(error: InterlineaError, request_id: str) -> Response:
     """A failure as the whole answer."""
     response = answer(failure(error, request_id), error.status)
-    if isinstance(error, Unavailable):
+    if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, ShuttingDown):
         response.headers["Connection"] = "close"
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = error.challenge
+    if isinstance(error, BodyTimeout | TooManyConnections):
+        response.headers["Connection"] = "close"  # more of the body may follow
     return response
+
+
+def path_of(scope: Scope) -> str:
+    """The path behind whatever prefix the server is mounted under."""
+    path: str = scope.get("path", "")
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def add_refusals(app: FastAPI) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.connections import bounded
 from service.life import Life
 from service.settings import Settings
 
@@ -45,6 +46,8 @@ class Server(uvicorn.Server):
             log_level=settings.log_level,
             access_log=False,  # its lines hold queries, and so texts
             timeout_graceful_shutdown=LAST_SECONDS,
+            http=bounded(settings),
+            ws="none",
         )
         super().__init__(config)
         self.failure: BaseException | None = None

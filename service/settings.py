@@ -3,9 +3,12 @@
 The model's own facts are in its manifest. Every variable is `INTERLINEA_` and the field's name.
 """
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     DirectoryPath,
     Field,
@@ -13,13 +16,16 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "INTERLINEA_"
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
 LogFormat = Literal["text", "json"]
 DeviceName = Literal["auto", "cpu", "cuda"]
+
+ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+HOST = re.compile(r"(\*\.)?[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 class InvalidSettings(ValueError):
@@ -32,6 +38,33 @@ class InvalidSettings(ValueError):
 
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
+
+
+def _listed(value: object) -> object:
+    """`a, b` as a tuple of both."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _origin(value: str) -> str:
+    if not ORIGIN.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is not an origin, such as https://example.org or http://localhost:3000; "
+            "each is named by itself, in lower case and without a path"
+        )
+    return value
+
+
+def _host(value: str) -> str:
+    name = value.lower().removeprefix("[").removesuffix("]")
+    if not HOST.fullmatch(name):
+        raise ValueError(f"{value!r} is not a host, such as example.org, *.example.org or ::1")
+    return name
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+Host = Annotated[str, AfterValidator(_host)]
 
 
 class Settings(BaseSettings):
@@ -84,6 +117,47 @@ class Settings(BaseSettings):
     max_characters: int = Field(
         default=100_000, ge=1, description="Most characters of all texts of a request together."
     )
+    max_tokens: int = Field(
+        default=65_536, ge=1, description="Most tokens of all texts of a request together."
+    )
+    max_hypotheses: int = Field(
+        default=4096,
+        ge=1,
+        description="Most decoder rows of a request: its sentences times `beam_size`.",
+    )
+    max_attention_bytes: int = Field(
+        default=67_108_864,
+        ge=1,
+        description="Most bytes that the matrices of an answer are expected to take.",
+    )
+    max_connections: int = Field(
+        default=512, ge=1, description="Open connections from which on requests are refused."
+    )
+    max_header_bytes: int = Field(
+        default=65_536, ge=512, description="Largest address and headers of a request, in bytes."
+    )
+    header_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=3600,
+        description="How long a client may take to send its headers.",
+    )
+    body_seconds: float = Field(
+        default=30.0, gt=0, le=3600, description="How long a client may take to send its body."
+    )
+    keys: Path | None = Field(
+        default=None,
+        description="File of the keys; where there is one, who asks needs a key.",
+    )
+    metrics_need_key: bool = Field(
+        default=False, description="Whether `/metrics` needs a key, an admin's."
+    )
+    hosts: Annotated[tuple[Host, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(), description="Host names that are answered; none listed: every name."
+    )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(), description="Origins whose pages may read answers in a browser."
+    )
     timeout_seconds: float = Field(
         default=60.0,
         gt=0,
@@ -127,6 +201,13 @@ class Settings(BaseSettings):
         ge=0,
         description="Smallest answer, in bytes, compressed for clients that ask.",
     )
+
+    @field_validator("metrics_need_key")
+    @classmethod
+    def _where_there_are_keys(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("keys") is None:
+            raise ValueError("there are no keys without INTERLINEA_KEYS")
+        return value
 
     @field_validator("max_beam")
     @classmethod

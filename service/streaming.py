@@ -16,6 +16,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from service import wire
+from service.accounts import Charge
 from service.errors import Cancelled, InterlineaError
 from service.manifest import Manifest
 from service.requests import unless_gone, until_gone
@@ -32,6 +33,16 @@ log = logging.getLogger("interlinea.http")
 def wants_events(request: Request) -> bool:
     """Whether the client asked for events rather than for one answer."""
     return EVENTS in request.headers.get("accept", "").lower()
+
+
+async def paid(
+    charge: Charge, progress: AsyncGenerator[Progress, None]
+) -> AsyncGenerator[Progress, None]:
+    """What `progress` tells; the charge is settled at its end, or when nobody wants the rest."""
+    with charge:
+        async with aclosing(progress):
+            async for one in progress:
+                yield one
 
 
 async def streamed(
@@ -51,20 +62,23 @@ async def streamed(
         await progress.aclose()
         raise
     write = _Writer(manifest, form, timed)
-    return EventStream(_events(request, first, progress, write))
+    return EventStream(_events(request, first, progress, write), progress)
 
 
 class EventStream(StreamingResponse):
     """Server-sent events that end as soon as the client is gone."""
 
-    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+    def __init__(
+        self, events: AsyncGenerator[bytes, None], progress: AsyncGenerator[Progress, None]
+    ) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(events, media_type=EVENTS, headers=headers)
         self._events = events
+        self._progress = progress
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until they end or nobody reads them any more."""
-        async with aclosing(self._events):
+        async with aclosing(self._progress), aclosing(self._events):  # which may never start
             sending = asyncio.create_task(self.stream_response(send))
             gone = asyncio.create_task(until_gone(receive))
             try:

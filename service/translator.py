@@ -7,7 +7,7 @@ No HTTP here, and no model: `service.engine` runs it, `service.bundle` describes
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -15,6 +15,7 @@ from service import alignment
 from service.admission import Job
 from service.beam import Beam
 from service.bundle import Bundle
+from service.demand import UNMETERED, Estimator, Meter
 from service.device import HOST, Device
 from service.device_runner import open_runner
 from service.engine import Capacity, Engine
@@ -71,6 +72,7 @@ class Translator:
         self._runner = open_runner(bundle.read, self.manifest.model, device)
         self._delays = {a.kind: a.delay for a in self.manifest.model.attention}
         self._reader = Reader(self.manifest)
+        self._estimator = Estimator(self.manifest.model, self._runner.width)
         self._engine = Engine(self._runner, capacity)  # last, since it starts threads
 
     def close(self, grace: float, why: InterlineaError | None = None) -> None:
@@ -94,18 +96,20 @@ class Translator:
 
     # ------------------------------------------------------------------ translate
 
-    async def translate(self, texts: Sequence[str], options: Options) -> list[Translation]:
+    async def translate(
+        self, texts: Sequence[str], options: Options, meter: Meter = UNMETERED
+    ) -> list[Translation]:
         """Translate texts; all their sentences share the batch.
 
         Raises `RequestError` before any work starts, `Unavailable` and `StepFailed`.
         """
         options = self._settled(options, "cross")
-        prepared = self._prepare(texts, options)
-        answers = await self._engine.run(self._jobs(prepared, options), options.timeout)
+        prepared = self._prepare(texts, options, meter)
+        answers = await self._run(self._jobs(prepared, options), options, meter)
         return self._finish(prepared, answers, options)
 
     async def stream(
-        self, texts: Sequence[str], options: Options
+        self, texts: Sequence[str], options: Options, meter: Meter = UNMETERED
     ) -> AsyncGenerator[Progress, None]:
         """Translate texts and tell each token and each sentence as it comes, then the whole.
 
@@ -113,12 +117,12 @@ class Translator:
         whole is what `translate` returns; raises as that does, at the first step or later.
         """
         options = self._settled(options, "cross")
-        prepared = self._prepare(texts, options)
+        prepared = self._prepare(texts, options, meter)
         jobs = self._jobs(prepared, options, watched=True)
         answers: dict[int, list[Path]] = {}
         spellings = [self._target.spelling() for _ in jobs]
         if jobs:
-            async with aclosing(self._engine.stream(jobs, options.timeout)) as events:
+            async with self._events(jobs, options, meter) as events:
                 async for index, event in events:
                     place = prepared.places[index]
                     if isinstance(event, Chosen):
@@ -129,7 +133,7 @@ class Translator:
                         yield SentenceDone(place.text, place.sentence, sentence)
         yield self._finish(prepared, [answers[index] for index in range(len(jobs))], options)
 
-    def _prepare(self, texts: Sequence[str], options: Options) -> _Prepared:
+    def _prepare(self, texts: Sequence[str], options: Options, meter: Meter) -> _Prepared:
         segmented = [self._segment(text, options) for text in texts]
         places = [
             _Place(text, number, self._units.text(s.text, s.span.start, "source"))
@@ -138,6 +142,7 @@ class Translator:
         ]
         for index, place in enumerate(places):
             check_length(place.unit, self._units.limits["source"], index, place.text, "source")
+        meter.begin(self._estimator.translation((place.unit for place in places), options))
         return _Prepared(segmented, places)
 
     def _jobs(self, prepared: _Prepared, options: Options, watched: bool = False) -> list[Job]:
@@ -169,7 +174,7 @@ class Translator:
 
     def _job(self, unit: Unit, options: Options, watched: bool = False) -> Job:
         source = (*unit.encoded.ids, self._source.eos)
-        limit = self._limit(len(source), options.max_length)
+        limit = self._estimator.limit(len(source), options.max_length)
         about = self._about(len(source), allowed(source), self._units.owed(unit))
         return Job(source, self._search(about, limit, options), watched)
 
@@ -184,10 +189,6 @@ class Translator:
         special = self.manifest.model.special
         known = self._units.stand_ins
         return Source(length, special.eos, special.bos, self._delays, copies, owed, known)
-
-    def _limit(self, length: int, asked: int | None) -> int:
-        most = self.manifest.model.limits.target_tokens
-        return min(most, 3 * length + 20 if asked is None else asked)
 
     def _assemble(
         self, one: Segmented, answered: Sequence[tuple[_Place, list[Path]]], options: Options
@@ -222,17 +223,21 @@ class Translator:
 
     # ---------------------------------------------------------------------- align
 
-    async def align(self, pairs: Sequence[Pair], options: Options) -> list[Alignment]:
+    async def align(
+        self, pairs: Sequence[Pair], options: Options, meter: Meter = UNMETERED
+    ) -> list[Alignment]:
         """Force-decode pairs in one batch and link their words; a pair is never split.
 
         A pair without a target is translated first. Raises as `translate` does.
         """
-        return await self.force(await self.prepare_pairs(pairs, options), options)
+        return await self.force(await self.prepare_pairs(pairs, options, meter), options, meter)
 
-    async def prepare_pairs(self, pairs: Sequence[Pair], options: Options) -> list[UnitPair]:
+    async def prepare_pairs(
+        self, pairs: Sequence[Pair], options: Options, meter: Meter = UNMETERED, passes: int = 1
+    ) -> list[UnitPair]:
         """Make both sides of every pair ready, and translate what has no target.
 
-        Raises as `translate` does.
+        They will be force-decoded `passes` times. Raises as `translate` does.
         """
         options = self._settled(options, "alignment")
         ready = [
@@ -245,7 +250,9 @@ class Translator:
         for index, one in enumerate(ready):
             source = one.source if isinstance(one, UnitPair) else one
             check_length(source, limits["source"], index, index, "source")
-        made = iter(await self._made([one for one in ready if isinstance(one, Unit)], options))
+        meter.begin(self._estimator.alignment(ready, options, passes))
+        lone = [one for one in ready if isinstance(one, Unit)]
+        made = iter(await self._made(lone, options, meter))
         whole = [one if isinstance(one, UnitPair) else next(made) for one in ready]
         for index, one in enumerate(whole):
             check_length(one.target, limits["target"], index, index, "target")
@@ -263,23 +270,27 @@ class Translator:
             check_length(pair.target, limits["target"], index, index, "source")
         return turned
 
-    async def force(self, pairs: Sequence[UnitPair], options: Options) -> list[Alignment]:
+    async def force(
+        self, pairs: Sequence[UnitPair], options: Options, meter: Meter = UNMETERED
+    ) -> list[Alignment]:
         """Force-decode what `prepare_pairs` or `turn_pairs` made ready, and link the words."""
         options = self._settled(options, "alignment")
         jobs = []
         for pair in pairs:
             ids = (*pair.source.encoded.ids, self._source.eos)
             jobs.append(Job(ids, Forced(self._about(len(ids)), pair.target.encoded.ids)))
-        answers = await self._engine.run(jobs, options.timeout)
+        answers = await self._run(jobs, options, meter)
         return [
             self._aligned(pair, paths[0], options)
             for pair, paths in zip(pairs, answers, strict=True)
         ]
 
-    async def _made(self, sources: Sequence[Unit], options: Options) -> list[UnitPair]:
+    async def _made(
+        self, sources: Sequence[Unit], options: Options, meter: Meter
+    ) -> list[UnitPair]:
         """Translate what was given without a target."""
         jobs = [self._job(unit, options) for unit in sources]
-        answers = await self._engine.run(jobs, options.timeout) if jobs else []
+        answers = await self._run(jobs, options, meter) if jobs else []
         return [
             UnitPair(unit, self._units.written(paths[0], 0, unit, options.script))
             for unit, paths in zip(sources, answers, strict=True)
@@ -299,6 +310,22 @@ class Translator:
         )
 
     # --------------------------------------------------------------------- shared
+
+    async def _run(self, jobs: Sequence[Job], options: Options, meter: Meter) -> list[list[Path]]:
+        try:
+            return await self._engine.run(jobs, options.timeout)
+        finally:
+            meter.spend(sum(job.work for job in jobs))
+
+    @asynccontextmanager
+    async def _events(
+        self, jobs: Sequence[Job], options: Options, meter: Meter
+    ) -> AsyncGenerator[AsyncGenerator[tuple[int, Chosen | list[Path]], None], None]:
+        try:
+            async with aclosing(self._engine.stream(jobs, options.timeout)) as events:
+                yield events
+        finally:
+            meter.spend(sum(job.work for job in jobs))
 
     def _settled(self, options: Options, usual: AttentionKind) -> Options:
         """Return the options with the attention settled; raises `RequestError`."""

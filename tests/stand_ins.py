@@ -11,6 +11,7 @@ import numpy as np
 from service import examples
 from service.alignment import Link
 from service.catalog import Catalog, Language
+from service.demand import UNMETERED, Demand, Meter
 from service.diagnostics import Seen, diagnose
 from service.errors import (
     BundleError,
@@ -40,6 +41,10 @@ from service.translation import (
 )
 from service.translator import Translator
 from service.units import UnitPair
+
+DEMAND = Demand(tokens=2, rows=1, work=20, cells=4)
+WORK = 8
+"""What every request asks for, and what it takes in the end."""
 
 MATRIX: Matrix = np.array([[0.93123456, 0.06876544], [0.0, 1.0]], np.float32)
 LINKS = (Link(0, 0, 0.97123),)
@@ -85,7 +90,16 @@ class FakeTranslator:
         self.streams_closed = 0
         self.closed_with: InterlineaError | None = None
 
-    async def translate(self, texts: Sequence[str], options: Options) -> list[Translation]:
+    async def translate(
+        self, texts: Sequence[str], options: Options, meter: Meter = UNMETERED
+    ) -> list[Translation]:
+        meter.begin(DEMAND)
+        try:
+            return await self._translate(texts, options)
+        finally:
+            meter.spend(WORK)
+
+    async def _translate(self, texts: Sequence[str], options: Options) -> list[Translation]:
         self.options.append(options)
         match texts[0]:
             case "wait":
@@ -101,9 +115,10 @@ class FakeTranslator:
         return [translation(text, options) for text in texts]
 
     async def stream(
-        self, texts: Sequence[str], options: Options
+        self, texts: Sequence[str], options: Options, meter: Meter = UNMETERED
     ) -> AsyncGenerator[Progress, None]:
-        (whole,) = await self.translate(texts[:1], options)
+        meter.begin(DEMAND)
+        (whole,) = await self._translate(texts[:1], options)
         try:
             yield TokenChosen(0, 0, 0, "Merci", None, -0.25, {"cross": MATRIX[0]})
             match texts[-1]:
@@ -114,14 +129,20 @@ class FakeTranslator:
                 case "fail later":
                     raise StepFailed("the step failed")
             yield SentenceDone(0, 0, whole.sentences[0])
-            yield await self.translate(texts, options)
+            yield await self._translate(texts, options)
         finally:
+            meter.spend(WORK)
             self.streams_closed += 1
 
-    async def align(self, pairs: Sequence[Pair], options: Options) -> list[Alignment]:
-        return await self.force(await self.prepare_pairs(pairs, options), options)
+    async def align(
+        self, pairs: Sequence[Pair], options: Options, meter: Meter = UNMETERED
+    ) -> list[Alignment]:
+        return await self.force(await self.prepare_pairs(pairs, options, meter), options, meter)
 
-    async def prepare_pairs(self, pairs: Sequence[Pair], options: Options) -> list[UnitPair]:
+    async def prepare_pairs(
+        self, pairs: Sequence[Pair], options: Options, meter: Meter = UNMETERED, passes: int = 1
+    ) -> list[UnitPair]:
+        meter.begin(DEMAND)
         self.pairs.extend(pairs)
         if pairs[0].source == "wait":
             await self._wait()
@@ -130,7 +151,10 @@ class FakeTranslator:
     def turn_pairs(self, pairs: Sequence[UnitPair]) -> list[UnitPair]:
         return list(pairs)
 
-    async def force(self, pairs: Sequence[UnitPair], options: Options) -> list[Alignment]:
+    async def force(
+        self, pairs: Sequence[UnitPair], options: Options, meter: Meter = UNMETERED
+    ) -> list[Alignment]:
+        meter.spend(WORK)
         self.options.append(options)
         sides = side("Thanks", None), side("Merci", -0.25)
         told = TOLD if options.diagnostics else None
@@ -138,6 +162,9 @@ class FakeTranslator:
 
     def load(self) -> Load:
         return Load(2, 1, Tally(done=5))
+
+    def trouble(self) -> str | None:
+        return None
 
     def close(self, grace: float, why: InterlineaError) -> None:
         self.closed_with = why

@@ -297,6 +297,25 @@ def test_an_unknown_field_is_named(client: TestClient) -> None:
     assert detail == {"errors": [{"field": "beam", "message": "unknown field"}]}
 
 
+@pytest.mark.parametrize(
+    ("limit", "code", "detail"),
+    [
+        ({"max_tokens": 1}, "too_many_tokens", {"count": 2, "limit": 1}),
+        ({"max_attention_bytes": 23}, "attention_too_large", {"count": 24, "limit": 23}),
+    ],
+)
+def test_what_shows_once_texts_are_tokens_is_refused_too(
+    limit: dict[str, Any], code: str, detail: dict[str, int]
+) -> None:
+    app = create_app(Settings(**limit), lambda _: cast(Catalog, FakeCatalog()))
+    with TestClient(app) as client:
+        for headers in ({}, {"Accept": "text/event-stream"}):
+            response = client.post("/translate", json={"text": "Thanks"}, headers=headers)
+            assert refused(response, 422, code) == detail
+        response = client.post("/align", json={"pairs": [{"source_text": "Thanks"}]})
+        assert refused(response, 422, code) == detail
+
+
 def test_large_answers_are_compressed_where_asked(client: TestClient) -> None:
     texts = ["Thanks"] * 4
     packed = client.post("/translate", json={"text": texts}, headers={"Accept-Encoding": "gzip"})

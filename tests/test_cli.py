@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -77,6 +78,17 @@ def test_a_fault_of_the_server_is_not_hidden(
 ) -> None:
     monkeypatch.setattr(server, "fails", ZeroDivisionError())
     assert isinstance(CliRunner().invoke(app, ["serve"]).exception, ZeroDivisionError)
+
+
+def test_a_file_of_keys_that_cannot_be_used_is_one_line(
+    server: type[FakeServer], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("INTERLINEA_KEYS", str(tmp_path))
+    result = CliRunner().invoke(app, ["serve"])
+    assert not server.ran, "it is opened first"
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert str(tmp_path) in result.stderr
 
 
 def test_serve_runs_the_application(

@@ -1,6 +1,9 @@
 """The documents: complete, and served without a word to anybody else."""
 
 import re
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -11,6 +14,7 @@ from service import examples
 from service.app import create_app
 from service.settings import Settings
 
+POLICY = "Content-Security-Policy"
 ROUTES = {
     "/translate": {"post"},
     "/align": {"get", "post"},
@@ -48,6 +52,38 @@ def test_the_page_needs_nobody_else(client: TestClient) -> None:
     assert len(linked) == 4
     for link in linked:
         assert client.get(urljoin("/docs", link)).status_code == 200
+
+
+def test_the_page_may_run_its_own_scripts_only(client: TestClient) -> None:
+    response = client.get("/docs")
+    policy = dict(part.split(" ", 1) for part in response.headers[POLICY].split("; "))
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert policy["connect-src"] == policy["style-src"] == "'self'"
+    (inline,) = re.findall(r"<script>(.*?)</script>", response.text, re.DOTALL)
+    digest = b64encode(sha256(inline.encode()).digest()).decode()
+    assert policy["script-src"] == f"'self' 'sha256-{digest}'"
+    assert "unsafe" not in response.headers[POLICY]
+    assert not re.search(r"<[^>]+ (?:on\w+|style)=", response.text), "neither would be allowed"
+    sources = re.findall(r"""<(?:script|link|img)[^>]+(?:src|href)="([^"]+)""", response.text)
+    assert len(sources) == 3
+    assert all(source.startswith("docs/assets/") for source in sources)
+
+
+def test_keys_are_in_the_document_where_they_are_needed(tmp_path: Path, document: Any) -> None:
+    assert "securitySchemes" not in document["components"]
+    app = create_app(Settings(keys=tmp_path / "keys.db"))
+    needing = TestClient(app).get("/openapi.json").json()
+    scheme = needing["components"]["securitySchemes"]["key"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    for path, methods in needing["paths"].items():
+        for operation in methods.values():
+            asked = not path.startswith("/health/")
+            assert ("security" in operation) == ("401" in operation["responses"]) == asked
+            assert ("429" in operation["responses"]) == (path in ("/translate", "/align"))
+            assert operation.get("security", [{"key": []}]) == [{"key": []}]
+            for status, answer in operation["responses"].items():
+                shown = answer["content"]["application/json"]["schema"]
+                assert status == "200" or shown["$ref"].endswith("/ErrorAnswer")
 
 
 def test_every_route_is_in_the_document(document: Any) -> None:

@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 GROUPS = {
     1: (
         *("errors", "settings", "segmentation", "slots", "cores", "version", "scripts"),
-        *("tally", "timing", "fields", "memory"),
+        *("tally", "timing", "fields", "memory", "bucket"),
     ),
-    1.25: ("keeping", "untranslatable", "visit", "files", "external_data", "pulse"),
+    1.25: ("keeping", "untranslatable", "keys", "visit", "files", "external_data", "pulse"),
     1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     1.75: ("manifest",),
     2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "pairs", "dequantise"),
@@ -32,21 +32,24 @@ GROUPS = {
     4: ("admission", "lane", "worker", "crew", "engine"),
     4.5: ("translation", "options"),
     4.75: ("units",),
-    4.9: ("reading",),
+    4.9: ("reading", "demand"),
     5: ("translator", "canary", "shelf", "catalog", "directions"),
     5.5: ("changes", "generations", "life"),
-    6: ("examples", "schemas", "answers", "limits", "wire", "traffic", "metrics", "logs"),
-    7: (
-        *("request_ids", "requests", "responses", "streaming", "documentation"),
-        *("watching", "tracing", "watchers", "leases", "reloads"),
+    6: (
+        *("examples", "schemas", "answers", "limits", "wire", "traffic", "metrics", "logs"),
+        *("accounts", "access"),
     ),
-    8: ("app", "server", "cli", "__main__"),
+    7: ("request_ids", "requests", "responses", "streaming", "watching", "tracing", "watchers"),
+    7.25: ("bearer", "hosts", "origins", "shields", "leases"),
+    7.5: ("connections", "documentation", "reloads", "handlers"),
+    8: ("app", "server", "cli", "key_commands", "__main__"),
 }
 """Rooms of the service; none imports from a later group."""
 
 HTTP = (
-    *("app", "documentation", "request_ids", "requests", "responses", "streaming"),
+    *("app", "documentation", "handlers", "request_ids", "requests", "responses", "streaming"),
     *("watchers", "watching", "leases", "reloads", "server"),
+    *("bearer", "connections", "hosts", "origins", "shields"),
 )
 """The rooms that know FastAPI: `app` and what was split from it."""
 
@@ -56,9 +59,10 @@ LAST_SHARED = 5  # what `model_export` may use: everything but HTTP
 OWNERS = {
     "fastapi": {f"service.{room}" for room in HTTP},
     "starlette": {f"service.{room}" for room in HTTP},
-    "uvicorn": {"service.server"},
+    "uvicorn": {"service.connections", "service.server"},
     "prometheus_client": {"service.metrics"},
     "opentelemetry": {"service.tracing"},
+    "sqlite3": {"service.keys"},
     "pydantic": {"service.answers", "service.schemas", "service.settings"},
     "pydantic_settings": {"service.settings"},
     "onnx": {"service.dequantise", "model_export.export", "model_export.graphs.spelling"},
@@ -77,6 +81,9 @@ BANNED = {
     "service.scheduler": {"numpy", "asyncio", "threading"},
     "service.waiting": {"numpy", "asyncio", "threading"},
     "service.pairs": {"numpy", "asyncio", "threading"},
+    "service.bucket": {"numpy", "asyncio", "threading", "time"},
+    "service.keys": {"asyncio", "threading"},
+    "service.accounts": {"asyncio", "threading", "time"},
     "service.repetition": {"numpy", "asyncio", "threading"},
     "service.tally": {"numpy", "asyncio", "threading"},
     "service.timing": {"numpy", "asyncio", "threading"},
@@ -110,6 +117,8 @@ TESTED_IN = {
     "service/answers.py": "wire",
     "service/beam.py": "search",
     "service/examples.py": "documentation",
+    "service/handlers.py": "app",
+    "service/lane.py": "worker",
     "service/options.py": "translator",
     "service/traffic.py": "metrics",
     "service/translation.py": "translator",

@@ -39,7 +39,7 @@ def test_any_other_is_replaced(given: str | None) -> None:
         ("GET", "/docs/assets/nowhere", 404),
         ("GET", "/translate", 405),
         ("POST", "/translate", 400),
-        ("GET", "/models", 500),
+        ("GET", "/models", 503),
     ],
 )
 def test_every_answer_carries_one(client: TestClient, method: str, path: str, status: int) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from service.errors import (
+    BodyTimeout,
     BodyTooLarge,
     Cancelled,
     InterlineaError,
@@ -44,24 +45,30 @@ def part(body: bytes, more: bool) -> dict[str, Any]:
 
 def test_a_body_may_come_in_parts() -> None:
     sent = request(part(b'{"text": "\xc3', True), part(b"", True), part(b'\xa9"}', False))
-    assert asyncio.run(read_json(sent, 100)) == {"text": "é"}
+    assert asyncio.run(read_json(sent, 100, 60)) == {"text": "é"}
 
 
 def test_a_body_is_read_up_to_its_limit() -> None:
-    assert asyncio.run(read_json(request(part(b'"ab"', False)), 4)) == "ab"
+    assert asyncio.run(read_json(request(part(b'"ab"', False)), 4, 60)) == "ab"
     with pytest.raises(BodyTooLarge):
-        asyncio.run(read_json(request(part(b'"ab', True), part(b'c"', False)), 4))
+        asyncio.run(read_json(request(part(b'"ab', True), part(b'c"', False)), 4, 60))
 
 
 def test_a_body_without_end_is_left_unread() -> None:
     endless = (part(b" " * 10, True) for _ in range(100))
     with pytest.raises(BodyTooLarge):
-        asyncio.run(read_json(request(*endless, GONE), 10))
+        asyncio.run(read_json(request(*endless, GONE), 10, 60))
 
 
 def test_a_client_may_leave_before_the_end_of_its_body() -> None:
     with pytest.raises(Cancelled):
-        asyncio.run(read_json(request(part(b"{", True), GONE), 100))
+        asyncio.run(read_json(request(part(b"{", True), GONE), 100, 60))
+
+
+def test_a_body_is_waited_for_so_long() -> None:
+    with pytest.raises(BodyTimeout) as caught:
+        asyncio.run(read_json(request(part(b"{", True)), 100, 0.01))
+    assert caught.value.detail == {"seconds": 0.01}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from service.bundle import Bundle
 from service.errors import DamagedBundle, StepFailed
@@ -166,8 +167,8 @@ def test_a_graph_that_loses_positions_fails_with_a_type(
     folder = Path(shutil.copytree(toy_bundle.folder, tmp_path / "toy"))
     graph = onnx.load(folder / "forced.onnx")
     (last,) = (node for node in graph.graph.node if "log_probabilities" in node.output)
-    last.input[1] = "flat"
-    graph.graph.output[0].type.tensor_type.shape.dim.pop()
+    graph.graph.initializer.append(numpy_helper.from_array(np.array([-1, 1]), "upright"))
+    last.input[1] = "upright"
     onnx.save(graph, folder / "forced.onnx")
     wrong = Runner(reader(folder), toy_bundle.manifest.model)
     with pytest.raises(StepFailed, match="has lost some"):

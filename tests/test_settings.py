@@ -30,6 +30,17 @@ def test_defaults() -> None:
         "max_texts": 256,
         "max_beam": 8,
         "max_characters": 100_000,
+        "max_tokens": 65_536,
+        "max_hypotheses": 4096,
+        "max_attention_bytes": 67_108_864,
+        "max_connections": 512,
+        "max_header_bytes": 65_536,
+        "header_seconds": 10.0,
+        "body_seconds": 30.0,
+        "keys": None,
+        "metrics_need_key": False,
+        "hosts": (),
+        "cors_origins": (),
         "timeout_seconds": 60.0,
         "grace_seconds": 10.0,
         "drain_seconds": 0.0,
@@ -77,6 +88,18 @@ def test_an_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LOG_FORMAT", "xml"),
         ("METRICS", "perhaps"),
         ("MAX_BEAM", "1.5"),
+        ("MAX_HEADER_BYTES", "100"),
+        ("BODY_SECONDS", "0"),
+        ("METRICS_NEED_KEY", "true"),
+        ("HOSTS", "example.org, https://example.net"),
+        ("HOSTS", "example.*"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "null"),
+        ("CORS_ORIGINS", "example.org"),
+        ("CORS_ORIGINS", "https://example.org/"),
+        ("CORS_ORIGINS", "https://Example.org"),
+        ("CORS_ORIGINS", "https://*.example.org"),
+        ("CORS_ORIGINS", "https://a.org, ftp://b.org"),
     ],
 )
 def test_a_bad_variable_is_named(
@@ -105,6 +128,23 @@ def test_settings_stay_as_they_are() -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERLINEA_HOSTS", "Example.org, *.example.net,[::1],")
+    monkeypatch.setenv("INTERLINEA_CORS_ORIGINS", "https://a.org, http://[::1]:3000")
+    settings = read_settings()
+    assert settings.hosts == ("example.org", "*.example.net", "::1")
+    assert settings.cors_origins == ("https://a.org", "http://[::1]:3000")
+
+
+def test_metrics_can_need_a_key_where_there_are_keys(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("INTERLINEA_KEYS", str(tmp_path / "keys.db"))
+    monkeypatch.setenv("INTERLINEA_METRICS_NEED_KEY", "true")
+    settings = read_settings()
+    assert (settings.keys, settings.metrics_need_key) == (tmp_path / "keys.db", True)
 
 
 def test_a_beam_must_fit_into_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
