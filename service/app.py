@@ -25,7 +25,8 @@ from service.answers import (
 from service.catalog import Catalog
 from service.directions import align_both_ways
 from service.documentation import DESCRIPTION, PAGE, add_documentation, answers, body
-from service.errors import Unavailable
+from service.drain import Drain
+from service.errors import ShuttingDown, Unavailable
 from service.limits import check_align, check_translate
 from service.request_ids import RequestIds
 from service.requests import check_query, read_json, unless_gone
@@ -54,6 +55,7 @@ def create_app(
         lifespan=_life(settings, load),
     )
     app.state.settings = settings
+    app.state.drain = Drain(settings.drain_seconds)
     _add_routes(app)
     add_documentation(app)
     add_refusals(app)
@@ -196,6 +198,9 @@ async def _live() -> Response:
 
 
 async def _ready(request: Request) -> Response:
+    drain: Drain = request.app.state.drain
+    if drain.begun():
+        raise ShuttingDown("the server is about to stop")
     if not _catalog(request).ready():
         raise Unavailable("not every bundle has translated its first sentence yet")
     return answer({"status": "ready"})

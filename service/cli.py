@@ -1,5 +1,6 @@
 """The command line: `interlinea serve`, `interlinea version`."""
 
+import contextlib
 import gc
 import logging
 import math
@@ -58,6 +59,7 @@ def _serve(settings: Settings) -> None:
 
     from service.app import create_app
     from service.catalog import Catalog
+    from service.server import Server
 
     level = settings.log_level
     logging.basicConfig(
@@ -66,14 +68,17 @@ def _serve(settings: Settings) -> None:
     )
     catalog = Catalog.load(settings)
     _tune_interpreter()
-    uvicorn.run(
-        create_app(settings, lambda _: catalog),
+    application = create_app(settings, lambda _: catalog)
+    config = uvicorn.Config(
+        application,
         host=settings.host,
         port=settings.port,
         log_level=level,
         access_log=level in ("debug", "trace"),  # a line costs as much as reading a request
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds),
     )
+    with contextlib.suppress(KeyboardInterrupt):  # which comes again once all has ended
+        Server(config, application.state.drain).run()
 
 
 def _tune_interpreter() -> None:

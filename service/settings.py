@@ -88,6 +88,12 @@ class Settings(BaseSettings):
         le=3600,
         description="How long requests in flight may go on at shutdown.",
     )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=3600,
+        description="How long to go on serving after SIGTERM, no longer ready.",
+    )
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
         default="info", description="Least severe messages to log."
     )

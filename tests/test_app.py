@@ -6,6 +6,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any, cast
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from service import examples
@@ -195,6 +196,15 @@ def test_health(client: TestClient, catalog: FakeCatalog) -> None:
     response = client.get("/health/ready")
     refused(response, 503, "unavailable")
     assert response.headers["Retry-After"] == "1"
+
+
+def test_a_server_that_drains_is_live_and_serves_but_is_not_ready(client: TestClient) -> None:
+    app = client.app
+    assert isinstance(app, FastAPI)
+    app.state.drain.begin()
+    refused(client.get("/health/ready"), 503, "shutting_down")
+    assert client.get("/health/live").status_code == 200
+    assert client.get("/models").status_code == 200
 
 
 def test_the_root_leads_to_the_docs(client: TestClient) -> None:

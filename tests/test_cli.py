@@ -5,13 +5,13 @@ import sys
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from service.catalog import Catalog
 from service.cli import app
 from service.errors import UnsealedBundle
+from service.server import Server
 from service.settings import Settings
 from service.version import version
 
@@ -49,11 +49,15 @@ def test_a_bundle_that_cannot_be_served_is_one_line(monkeypatch: pytest.MonkeyPa
 def test_serve_runs_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: dict[str, Any] = {}
 
-    def run(application: FastAPI, **options: object) -> None:
-        ran.update(options, title=application.title)
+    def run(server: Server) -> None:
+        config = server.config
+        assert isinstance(config.app, FastAPI)
+        ran.update(title=config.app.title, host=config.host, port=config.port)
+        ran.update(log_level=config.log_level, access_log=config.access_log)
+        ran.update(timeout_graceful_shutdown=config.timeout_graceful_shutdown)
 
     monkeypatch.setattr(Catalog, "load", lambda settings: None)
-    monkeypatch.setattr(uvicorn, "run", run)
+    monkeypatch.setattr(Server, "run", run)
     monkeypatch.setattr("service.cli._tune_interpreter", lambda: ran.update(tuned=True))
     monkeypatch.setenv("INTERLINEA_HOST", "10.0.0.1")
     monkeypatch.setenv("INTERLINEA_GRACE_SECONDS", "2.5")

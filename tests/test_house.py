@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 GROUPS = {
-    1: ("errors", "settings", "segmentation", "slots", "cores", "version", "scripts"),
+    1: ("errors", "settings", "segmentation", "slots", "cores", "version", "scripts", "drain"),
     1.25: ("keeping", "untranslatable"),
     1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "dequantise"),
@@ -29,6 +29,7 @@ GROUPS = {
     5: ("translator", "catalog", "directions"),
     6: ("examples", "schemas", "answers", "limits", "wire"),
     7: ("request_ids", "requests", "responses", "streaming", "documentation"),
+    7.5: ("server",),
     8: ("app", "cli", "__main__"),
 }
 """Rooms of the service; none imports from a later group."""
@@ -42,7 +43,7 @@ LAST_SHARED = 5  # what `model_export` may use: everything but HTTP
 OWNERS = {
     "fastapi": {f"service.{room}" for room in HTTP},
     "starlette": {f"service.{room}" for room in HTTP},
-    "uvicorn": {"service.cli"},
+    "uvicorn": {"service.cli", "service.server"},
     "pydantic": {"service.answers", "service.schemas", "service.settings"},
     "pydantic_settings": {"service.settings"},
     "onnx": {"service.dequantise", "model_export.export", "model_export.graphs.spelling"},
@@ -173,11 +174,11 @@ def room_of(path: Path) -> str:
 SERVICE = [path for path in sources("service") if path.name != "__init__.py"]
 TRAINING = sources("model_export")
 GRAPHS = sources("model_export/graphs")
-SHIPPED = sources("service", "model_export", "benchmarks")
+SHIPPED = sources("service", "model_export", "benchmarks", "deploy")
 MODULES = [
     path for path in (*SERVICE, *TRAINING) if path.name != "__init__.py" and path not in GRAPHS
 ]
-EVERYTHING = sources("service", "model_export", "benchmarks", "tests")
+EVERYTHING = sources("service", "model_export", "benchmarks", "deploy", "tests")
 
 
 @pytest.mark.parametrize("path", SERVICE, ids=name_of)
@@ -252,7 +253,7 @@ def test_every_module_has_its_tests(path: Path) -> None:
 
 
 def test_nothing_names_a_foreign_place() -> None:
-    folders = (".ci", "benchmarks", "docs", "model_export", "service", "tests")
+    folders = (".ci", "benchmarks", "deploy", "docs", "model_export", "service", "tests")
     files = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]  # worktree
     files += [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
     named = [
