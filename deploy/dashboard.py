@@ -1,10 +1,12 @@
 """The Grafana dashboard, written from a list of panels.
 
-`python -m deploy.dashboard` renews `deploy/grafana/dashboards/interlinea.json`. A query is
-PromQL; `{{...}}` in a legend is a label of the series.
+`python -m deploy.dashboard` renews `deploy/grafana/dashboards/interlinea.json`, and with
+`--rules` prints the queries as rules, for `promtool check rules`. A query is PromQL; `{{...}}` in
+a legend is a label of the series.
 """
 
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +37,19 @@ class Panel:
     stacked: bool = False
 
 
-def quantile(share: float, series: str, by: str = "") -> Query:
-    """The quantile of a histogram over the last minutes, by the labels given."""
+def quantile(share: float, series: str, by: str = "", only: str = "") -> Query:
+    """The quantile of a histogram over the last minutes, by a label, of series that match."""
     labels = f"le, {by}" if by else "le"
-    rate = f"sum by ({labels}) (rate({series}_bucket[$__rate_interval]))"
+    rate = f"sum by ({labels}) (rate({series}_bucket{only}[$__rate_interval]))"
     legend = f"{{{{{by}}}}} p{share * 100:g}" if by else f"p{share * 100:g}"
     return Query(f"histogram_quantile({share}, {rate})", legend)
 
 
 def mean(series: str, by: str) -> Query:
     """The mean of a histogram over the last minutes, by a label."""
-    parts = (f"sum by ({by}) (rate({series}_{part}[$__rate_interval]))" for part in ("sum", "count"))
+    parts = (
+        f"sum by ({by}) (rate({series}_{part}[$__rate_interval]))" for part in ("sum", "count")
+    )
     return Query(" / ".join(parts), f"{{{{{by}}}}}")
 
 
@@ -53,8 +57,6 @@ def rate(series: str, by: str) -> Query:
     """How fast a counter grows, by a label."""
     return Query(f"sum by ({by}) (rate({series}[$__rate_interval]))", f"{{{{{by}}}}}")
 
-
-TRANSLATIONS = 'interlinea_http_request_duration_seconds_bucket{route="/translate"}'
 
 PANELS = (
     Panel(
@@ -69,10 +71,7 @@ PANELS = (
         "s",
         "From a request's arrival until its answer was sent.",
         tuple(
-            Query(
-                f"histogram_quantile({share}, sum by (le) (rate({TRANSLATIONS}[$__rate_interval])))",
-                f"p{share * 100:g}",
-            )
+            quantile(share, "interlinea_http_request_duration_seconds", only='{route="/translate"}')
             for share in (0.5, 0.95, 0.99)
         ),
     ),
@@ -238,5 +237,18 @@ def text() -> str:
     return json.dumps(dashboard(PANELS), indent=1, ensure_ascii=False) + "\n"
 
 
+def as_rules() -> str:
+    """Return the queries as recording rules, in JSON that is YAML: something to check them with."""
+    queries = [query.promql for panel in PANELS for query in panel.queries]
+    rules = [
+        {"record": f"dashboard:query_{number}", "expr": query.replace("$__rate_interval", "5m")}
+        for number, query in enumerate(queries)
+    ]
+    return json.dumps({"groups": [{"name": "dashboard", "rules": rules}]})
+
+
 if __name__ == "__main__":
-    TARGET.write_text(text(), encoding="utf-8")
+    if sys.argv[1:] == ["--rules"]:
+        print(as_rules())
+    else:
+        TARGET.write_text(text(), encoding="utf-8")
