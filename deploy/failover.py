@@ -35,7 +35,8 @@ SENTENCES = (
 TEXT = " ".join(SENTENCES * 3)
 REPLICA = "replica"
 SERVICES = (REPLICA, "interlinea")
-PATIENCE = 120
+PATIENCE = 300
+STOPPING = 60
 
 
 @dataclass
@@ -151,7 +152,7 @@ async def break_things(load: Load, project: Project) -> None:
     print(f"killed {first[:12]} after {len(load.tally.statuses)} answers", flush=True)
     await load.reached(2)
     load.tally.ended = [first, second]
-    await docker("stop", "--time=30", second)
+    await docker("stop", "-t", str(STOPPING), second)
     print(f"stopped {second[:12]} by {len(load.tally.statuses)} answers", flush=True)
 
 

@@ -23,8 +23,8 @@ def requirements(project: dict[str, Any], *, cuda: bool) -> list[str]:
     needed: list[str] = project["project"]["dependencies"]
     if not cuda:
         return needed
-    kept = [one for one in needed if name_of(one) != CPU_RUNTIME]
-    return kept + project["project"]["optional-dependencies"]["cuda"]
+    more: list[str] = project["project"]["optional-dependencies"]["cuda"]
+    return [one for one in needed if name_of(one) != CPU_RUNTIME] + more
 
 
 def name_of(requirement: str) -> str:
