@@ -30,6 +30,7 @@ def test_defaults() -> None:
         "max_characters": 100_000,
         "timeout_seconds": 60.0,
         "grace_seconds": 10.0,
+        "drain_seconds": 0.0,
         "log_level": "info",
         "gzip_bytes": 1024,
     }
