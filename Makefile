@@ -44,7 +44,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 .PHONY: serve
 serve: .venv/.ready ## Serve on INTERLINEA_HOST:INTERLINEA_PORT (127.0.0.1:8000)
@@ -76,10 +76,35 @@ model: .venv-dev/.ready .venv-dev/.labels ## Make the bundle of RECIPE; STAGES="
 bench: .venv-dev/.bench ## Measure against the peers; BENCH="peers --quick" runs a part
 	@$(DEV)/python -m benchmarks $(BENCH)
 
+.PHONY: deploy-lint
+deploy-lint: .venv-dev/.deploy ## Check the containers' files with docker, haproxy, promtool and hadolint
+	$(DEV)/hadolint Dockerfile
+	@for profile in default scale gpu monitoring; do \
+	  echo "docker compose --profile $$profile config"; \
+	  docker compose --profile "$$profile" config --quiet || exit; \
+	done
+	haproxy -c -f deploy/haproxy/haproxy.cfg
+	promtool check config deploy/prometheus/prometheus.yml
+	promtool test rules deploy/prometheus/rules_test.yml
+	@mkdir -p .cache && $(DEV)/python -m deploy.dashboard --rules > .cache/dashboard.yml
+	promtool check rules .cache/dashboard.yml
+
+# A project of its own on ports of its own, so that it leaves alone what already runs here.
+.PHONY: deploy-check
+deploy-check: export COMPOSE_PROJECT_NAME = interlinea-check
+deploy-check: export COMPOSE_PROFILES = scale
+deploy-check: export SETTINGS = deploy/failover.env
+deploy-check: export PUBLISH = 18000
+deploy-check: export PUBLISH_BALANCED = 18080
+deploy-check: .venv-dev/.ready ## Bring the replicas up in docker, kill one under load, and count
+	@trap 'docker compose down --volumes' EXIT; \
+	docker compose up --build --detach --wait; \
+	$(DEV)/python -m deploy.failover --url http://127.0.0.1:18080
+
 .PHONY: clean
 clean: ## Remove the environments, caches and builds; runs/ and data/ stay
 	rm -rf .venv .venv-dev .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
-	find benchmarks model_export service tests -name __pycache__ -prune -exec rm -rf {} +
+	find benchmarks deploy model_export service tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.ready: pyproject.toml
 	@echo 'Installing Interlinea into .venv (once, about a minute) ...'
@@ -96,6 +121,10 @@ clean: ## Remove the environments, caches and builds; runs/ and data/ stay
 .venv-dev/.labels: .venv-dev/.ready
 	@echo 'Building the aligner (needs a C compiler) ...'
 	@$(DEV)/python $(PIP_INSTALL) --editable '.[train,labels]'
+	@touch $@
+
+.venv-dev/.deploy: .venv-dev/.ready
+	@$(DEV)/python $(PIP_INSTALL) --editable '.[dev,deploy]'
 	@touch $@
 
 .venv-dev/.bench: .venv-dev/.ready

@@ -209,11 +209,11 @@ def room_of(path: Path) -> str:
 SERVICE = [path for path in sources("service") if path.name != "__init__.py"]
 TRAINING = sources("model_export")
 GRAPHS = sources("model_export/graphs")
-SHIPPED = sources("service", "model_export", "benchmarks")
+SHIPPED = sources("service", "model_export", "benchmarks", "deploy")
 MODULES = [
     path for path in (*SERVICE, *TRAINING) if path.name != "__init__.py" and path not in GRAPHS
 ]
-EVERYTHING = sources("service", "model_export", "benchmarks", "tests")
+EVERYTHING = sources("service", "model_export", "benchmarks", "deploy", "tests")
 
 
 @pytest.mark.parametrize("path", SERVICE, ids=name_of)
@@ -299,7 +299,7 @@ def test_every_module_has_its_tests(path: Path) -> None:
 
 
 def test_nothing_names_a_foreign_place() -> None:
-    folders = (".ci", "benchmarks", "docs", "model_export", "service", "tests")
+    folders = (".ci", "benchmarks", "deploy", "docs", "model_export", "service", "tests")
     files = [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]  # worktree
     files += [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
     named = [

@@ -1,0 +1,1 @@
+"""What is needed to run the service in containers: configurations, notices and their checks."""

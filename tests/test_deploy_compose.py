@@ -1,0 +1,160 @@
+"""docker-compose.yml and the balancer: every service hardened alike, pinned, and off by default."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = [name for name, one in SERVICES.items() if "build" in one]
+BALANCER = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text(encoding="utf-8")
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def directives(name: str) -> list[str]:
+    """The balancer's lines that begin with a word, less that word."""
+    found = re.findall(rf"^ *{re.escape(name)} +(.*?) *(?:#.*)?$", BALANCER, re.MULTILINE)
+    assert found, f"the balancer says nothing of {name}"
+    return found
+
+
+def seconds(time: str) -> float:
+    assert time.endswith("s")
+    return float(time.removesuffix("s"))
+
+
+def release() -> str:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    version: str = project["project"]["version"]
+    return version
+
+
+def test_one_service_starts_by_default_and_each_profile_has_its_own() -> None:
+    profiles = {name: one.get("profiles", []) for name, one in SERVICES.items()}
+    assert profiles == {
+        "interlinea": [],
+        "replica": ["scale"],
+        "balancer": ["scale"],
+        "gpu": ["gpu"],
+        "prometheus": ["monitoring"],
+        "grafana": ["monitoring"],
+    }
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_hardened(name: str) -> None:
+    one = SERVICES[name]
+    assert one["read_only"] is True
+    assert one["cap_drop"] == ["ALL"]
+    assert one["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "network_mode", "pid", "ipc"} & one.keys()
+    assert one["mem_limit"]
+    assert one["pids_limit"]
+    assert one["restart"] == "unless-stopped"
+    assert {"max-size", "max-file"} <= one["logging"]["options"].keys()
+    assert not [mount for mount in one["volumes"] if "docker.sock" in mount]
+    for mount in one["tmpfs"]:
+        assert {"noexec", "nosuid", "nodev"} <= set(mount.split(":")[1].split(","))
+        assert re.search(r"size=\d+m", mount), f"{mount} may grow without bound"
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in OURS])
+def test_foreign_images_are_pinned_and_run_without_root(name: str) -> None:
+    image = SERVICES[name]["image"]
+    assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+(-alpine)?", image)
+    assert not SERVICES[name]["user"].startswith("0")
+    assert "healthcheck" in SERVICES[name]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_own_images_carry_the_release(name: str) -> None:
+    one = SERVICES[name]
+    target = one["build"]["target"]
+    assert one["image"] == f"interlinea:{release()}" + ("-cuda" if target == "cuda" else "")
+    assert one["build"]["args"]["VERSION"] == release()
+    assert f" AS {target}\n" in DOCKERFILE
+
+
+def test_the_dockerfile_runs_without_root_on_one_pinned_base() -> None:
+    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE))
+    assert set(bases) - stages == {"python:3.11-slim-bookworm"}
+    assert "\nUSER 10001:10001\n" in DOCKERFILE
+    assert "/health/ready" in DOCKERFILE
+    assert not re.search(r"apt-get|apk add|build-essential|\bgcc\b", DOCKERFILE)
+    assert DOCKERFILE.rindex("FROM runtime AS cpu") > DOCKERFILE.rindex("FROM runtime AS cuda")
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_monitoring_is_for_the_host_alone(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
+
+
+def test_figures_and_replicas_are_on_the_inner_network() -> None:
+    assert COMPOSE["networks"]["back"] == {"internal": True}
+    assert SERVICES["replica"]["networks"].keys() == {"back"}
+    assert "ports" not in SERVICES["replica"]
+    assert SERVICES["balancer"]["ports"] == ["${PUBLISH_BALANCED:-8080}:8080"]
+
+
+def test_what_is_mounted_is_there() -> None:
+    mounted = [mount for one in SERVICES.values() for mount in one["volumes"]]
+    folders = [mount.split(":")[0] for mount in mounted if mount.startswith("./")]
+    assert folders
+    assert all((ROOT / folder).is_dir() for folder in folders)
+    named = {mount.split(":")[0] for mount in mounted if re.match(r"\w", mount)}
+    assert named <= COMPOSE["volumes"].keys()
+
+
+def test_every_variable_of_the_host_is_documented() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    variables = set(re.findall(r"\$\{(\w+)", text))
+    docs = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert not {name for name in variables if f"`{name}`" not in docs}
+
+
+def test_the_balancer_never_sends_a_request_twice() -> None:
+    assert directives("retry-on") == ["conn-failure"]
+    assert directives("http-reuse") == ["never"]
+    assert "http-server-close" in directives("option")
+    assert "redispatch 1" in directives("option")
+    assert "leastconn" in directives("balance")
+
+
+def test_the_balancer_asks_whether_servers_are_ready_and_finds_them_by_name() -> None:
+    assert any("uri /health/ready " in line for line in directives("http-check send"))
+    (template,) = directives("server-template")
+    alias, port = template.split()[2].split(":")
+    assert port == "8000"
+    for name in ("interlinea", "replica"):
+        assert SERVICES[name]["networks"]["back"]["aliases"] == [alias]
+
+
+def test_the_balancer_waits_longer_than_a_request_may_take() -> None:
+    longest = Settings.model_fields["timeout_seconds"].default
+    for side in ("client", "server"):
+        (time,) = directives(f"timeout {side}")
+        assert seconds(time) > longest
+    (hard,) = directives("hard-stop-after")
+    assert longest < seconds(hard) < seconds(SERVICES["balancer"]["stop_grace_period"])
+
+
+def test_nothing_of_the_balancer_is_published_but_the_service() -> None:
+    assert not re.search(r"^ *stats (enable|uri)", BALANCER, re.MULTILINE)
+    assert directives("bind") == [":8080", ":8404"]
+    assert directives("stats socket") == ["/tmp/admin.sock mode 600 level admin"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_servers_are_given_the_time_to_end(name: str) -> None:
+    drain = float(SERVICES[name]["environment"].get("INTERLINEA_DRAIN_SECONDS", 0))
+    grace = Settings.model_fields["grace_seconds"].default
+    assert seconds(SERVICES[name]["stop_grace_period"]) > drain + grace
