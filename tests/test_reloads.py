@@ -8,13 +8,14 @@ from typing import Any, cast
 import pytest
 from starlette.testclient import TestClient
 
-from service import examples, reloads
+from service import examples
 from service import shelf as rooms
 from service.answers import ReloadAnswer
 from service.app import create_app
 from service.bundle import Bundle
 from service.catalog import Catalog
 from service.errors import UnsealedBundle
+from service.keys import KeyStore, Terms
 from service.settings import Settings
 from tests.folders import edit, place
 from tests.stand_ins import FakeCatalog
@@ -36,12 +37,19 @@ def test_it_is_not_for_everybody(catalog: FakeCatalog) -> None:
     assert not catalog.reloading.is_set()
 
 
-def test_an_administrator_is_asked_for_in_one_place(
-    catalog: FakeCatalog, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reload", [False, True])
+def test_where_there_are_keys_an_administrator_may(
+    catalog: FakeCatalog, tmp_path: Path, reload: bool
 ) -> None:
-    monkeypatch.setattr(reloads, "_require_admin", lambda request: None)
-    with client_of(catalog, reload=False) as client:
-        assert client.post("/models/reload").status_code == 200
+    path = tmp_path / "keys.db"
+    with KeyStore(path) as store:
+        made = [store.create(name, Terms(admin=name == "boss"), 0.0) for name in ("app", "boss")]
+    plain, admin = ({"Authorization": f"Bearer {one.secret}"} for one in made)
+    settings = Settings(keys=path, reload=reload)
+    with TestClient(create_app(settings, lambda _: cast(Catalog, catalog))) as client:
+        refused(client.post("/models/reload"), 401, "unauthorized")
+        refused(client.post("/models/reload", headers=plain), 403, "forbidden")
+        assert client.post("/models/reload", headers=admin).status_code == 200
 
 
 def test_the_answer_tells_what_became_of_each_bundle(catalog: FakeCatalog) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper
 
 from service.bundle import Bundle
 from service.errors import DamagedBundle, StepFailed
@@ -167,8 +167,8 @@ def test_a_graph_that_loses_positions_fails_with_a_type(
     folder = Path(shutil.copytree(toy_bundle.folder, tmp_path / "toy"))
     graph = onnx.load(folder / "forced.onnx")
     (last,) = (node for node in graph.graph.node if "log_probabilities" in node.output)
-    graph.graph.initializer.append(numpy_helper.from_array(np.array([-1, 1]), "upright"))
-    last.input[1] = "upright"
+    last.output[0] = "lying"
+    graph.graph.node.append(helper.make_node("Transpose", ["lying"], ["log_probabilities"]))
     onnx.save(graph, folder / "forced.onnx")
     wrong = Runner(reader(folder), toy_bundle.manifest.model)
     with pytest.raises(StepFailed, match="has lost some"):
