@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model_export import config
 from model_export.attention import Prepared
 from model_export.model import Memory, Seq2Seq, Step
+from model_export.recipe import model_of
 from service.manifest import Special
 
 
@@ -20,7 +20,7 @@ class Eager:
     ) -> None:
         torch.set_num_threads(threads)
         torch.manual_seed(1)
-        self._model = Seq2Seq(*pieces, config.model_of(sizes)).eval()
+        self._model = Seq2Seq(*pieces, model_of(sizes)).eval()
         self._special = special
 
     @torch.inference_mode()

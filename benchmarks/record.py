@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 from benchmarks import ctranslate, filled, interleave, ours, report, results
 from benchmarks.interleave import Candidate
 from model_export import corpus, draft, scores
-from model_export.config import read_recipe
+from model_export.recipe import read_recipe
 from model_export.run import Run
 from model_export.train import load_model
 from service import cores

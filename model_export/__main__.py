@@ -1,4 +1,4 @@
-"""`python -m model_export`: one subcommand a stage, in the order of the chain."""
+"""`python -m model_export`: one subcommand a stage, in the order of the chain; then `studies`."""
 
 import dataclasses
 import shutil
@@ -8,35 +8,36 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from model_export import alarms, carrying, config, corpus, distil, draft, labels, pictures
-from model_export import compare as comparing
+from model_export import carrying, config, corpus, distil, draft, labels, pictures, studies
 from model_export import evaluate as evaluating
-from model_export import explain as explaining
 from model_export import seal as sealing
 from model_export import sharpen as sharpening
 from model_export import train as training
 from model_export import verify as verifying
+from model_export.arguments import (
+    BUNDLES,
+    DATA,
+    RUNS,
+    BundlesFolder,
+    Data,
+    RecipePath,
+    Runs,
+    any_device,
+    open_run,
+    reverse_of,
+)
 from model_export.backtranslation import back_translate
 from model_export.export import Precision
 from model_export.run import Run, load_ragged, save_ragged
 from model_export.subwords import train_subwords
 from service.bundle import open_bundle
 from service.errors import BundleError, RequestError
-from service.translator import Translator
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(studies.app)
 
-RecipePath = Annotated[Path, typer.Argument(help="TOML recipe, see model_export/recipes/")]
-Data = Annotated[Path, typer.Option(envvar="INTERLINEA_DATA", help="Folder of the corpora")]
-Runs = Annotated[Path, typer.Option(envvar="INTERLINEA_RUNS", help="Folder of the runs")]
-DATA, RUNS = Path("data"), Path("runs")
-BUNDLES = Path(__file__).parents[1] / "service" / "bundles"
-BundlesFolder = Annotated[Path, typer.Option(help="Folder of the bundles")]
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
 MENDABLE = (
     config.RecipeError,
@@ -48,18 +49,6 @@ MENDABLE = (
     RequestError,
 )
 """What a person can mend, besides a missing file; anything else is a bug."""
-
-
-def open_run(recipe: Path, data: Path, runs: Path) -> Run:
-    """Read the recipe and name its run folder."""
-    read = config.read_recipe(recipe)
-    return Run(read, data, runs / read.bundle.name)
-
-
-def reverse_of(run: Run, bundles: Path) -> Path:
-    """Return where the bundle of the other direction is, if there is one."""
-    sides = run.recipe.bundle
-    return bundles / f"{sides.target.code}-{sides.source.code}"
 
 
 @app.command()
@@ -118,7 +107,7 @@ def make_labels(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> Non
 def train(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: bool = False) -> None:
     """Train the model; `--resume` goes on exactly where the checkpoint stands."""
     run = open_run(recipe, data, runs)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = any_device()
     training.train(run, device, resume)
     typer.echo(f"learning curve: {pictures.draw_curve(run)}")
     typer.echo(f"attentions: {pictures.draw_attentions(run, training.load_model(run))}")
@@ -166,7 +155,7 @@ def refine(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: boo
     run = open_run(recipe, data, runs)
     if not run.recipe.refinement.steps:
         return
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = any_device()
     refined = distil.refinement(run)
     start = refined.path("start.pt")
     if not resume:
@@ -181,7 +170,7 @@ def sharpen(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
     """Train the alignment head on alone; the translations stay as they are."""
     run = open_run(recipe, data, runs)
     if run.recipe.sharpening.steps:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = any_device()
         sharpening.sharpen(run, device, typer.echo)
 
 
@@ -244,81 +233,6 @@ def seal(
     manifest = sealing.seal(run, parameters, bundles / run.recipe.bundle.name)
     size = sum(file.bytes for file in manifest.files)
     typer.echo(f"sealed {manifest.name} {manifest.version}: {size / 1e6:.1f} MB")
-
-
-@app.command()
-def compare(
-    recipe: RecipePath,
-    data: Data = DATA,
-    runs: Runs = RUNS,
-    only: Annotated[list[str] | None, typer.Option(help="A mechanism; all if left out")] = None,
-) -> None:
-    """Train every attention and network on one small sample, and print one table of them.
-
-    The recipe's subwords and labels must have been made. What was measured before is kept.
-    """
-    run = open_run(recipe, data, runs)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    rows = comparing.compare(run, only or (), device, typer.echo)
-    header, *body = comparing.table(rows)
-    shown = Table(*header)
-    for line in body:
-        shown.add_row(*line)
-    Console(width=120).print(shown)
-    for picture in comparing.draw(run, rows):
-        typer.echo(str(picture))
-
-
-@app.command()
-def explain(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run whose recipe has `watched`")],
-) -> None:
-    """Draw how attention formed while a run trained: pictures, and a page that moves."""
-    for path in explaining.explain(folder):
-        typer.echo(str(path))
-
-
-@app.command()
-def draw(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a sealed bundle")],
-    text: Annotated[str, typer.Argument(help="A sentence to translate")],
-    out: Annotated[Path, typer.Option(help="Picture to write")] = Path("attention.png"),
-) -> None:
-    """Draw cross-attention and alignment head of a sentence, as a sealed bundle translates it."""
-    translator = Translator(open_bundle(bundle), evaluating.CAPACITY)
-    typer.echo(str(pictures.draw_translation(translator, text, out)))
-    translator.close(0.0)
-
-
-@app.command(name="damage")
-def measure_damage(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a sealed bundle")],
-    data: Data = DATA,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Pairs; half of the first set tunes")
-    ] = None,
-    pairs: Annotated[int, typer.Option(help="Most pairs of a set")] = alarms.PAIRS,
-    seed: int = alarms.SEED,
-) -> None:
-    """Damage pairs on purpose, and measure how often the service's warnings find it."""
-    translator = Translator(open_bundle(bundle), evaluating.CAPACITY)
-    names = sets or alarms.sets_of(translator.manifest)
-    read = {name: alarms.read_set(data, name, translator.manifest) for name in names}
-    first, *others = names
-    tuning, rest = alarms.halves(read[first])
-    measured = {first: rest, **{name: read[name] for name in others}}
-    best = alarms.thresholds(translator, alarms.sample(tuning, pairs, seed))
-    typer.echo(
-        f"thresholds by the first half of {first}: "
-        f"omission {best.omission:.3f}, hallucination {best.hallucination:.3f}"
-    )
-    rows = [
-        row
-        for name, found in measured.items()
-        for row in alarms.measure(translator, name, alarms.sample(found, pairs, seed), seed)
-    ]
-    translator.close(0.0)
-    Console(width=120).print(alarms.table(rows))
 
 
 def _line(metric: evaluating.Metric) -> str:

@@ -1,17 +1,12 @@
-"""A recipe: everything that makes one bundle, read from TOML into frozen dataclasses.
+"""What a recipe says: everything that makes one bundle, as frozen dataclasses.
 
 An unknown key, a missing one or a wrong type is an error that names it, so that a typing
 mistake never trains the wrong model for a day. Only what belongs to some kinds of a part
 may be left out.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-from model_export.tables import TableError, build
 
 SEPARATOR = " ||| "
 """Between source and target of a watched pair."""
@@ -288,49 +283,6 @@ class Recipe:
     sharpening: Sharpening = Sharpening()
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe; raises `RecipeError` that names the key at fault."""
-    table = _read_toml(path)
-    recipe = _build(Recipe, _catalogued(table, path.parent), "")
-    assert isinstance(recipe, Recipe)
-    check(recipe.model)
-    for pair in recipe.training.watched:
-        if pair.count(SEPARATOR) != 1:
-            raise RecipeError(f'training.watched: {pair!r} is not "source{SEPARATOR}target"')
-    return recipe
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not TOML: {error}") from error
-
-
-def _catalogued(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return a recipe's table with the sources that its catalogue and its shares make."""
-    corpus = table.get("corpus")
-    if not isinstance(corpus, dict) or "catalogue" not in corpus:
-        return table
-    rest = {key: value for key, value in corpus.items() if key not in ("catalogue", "shares")}
-    known, shares = _read_toml(folder / str(corpus["catalogue"])), corpus.get("shares", {})
-    strangers = sorted(set(shares) - set(known))
-    if strangers:
-        raise RecipeError(f"corpus.shares.{strangers[0]} is not in {corpus['catalogue']}")
-    sources = {name: {"share": share, **known[name]} for name, share in shares.items()}
-    return {**table, "corpus": {**rest, "sources": sources}}
-
-
-def model_of(sizes: Mapping[str, object]) -> Model:
-    """Return the network that a manifest's `sizes` describe; raises `RecipeError`."""
-    model = _build(Model, dict(sizes), "sizes")
-    assert isinstance(model, Model)
-    check(model)
-    return model
-
-
 def check(model: Model) -> None:
     """Raise `RecipeError` for parts that do not exist or do not fit together."""
     encoder, decoder, attention = model.encoder, model.decoder, model.attention
@@ -378,10 +330,3 @@ def _check_transformers(model: Model) -> None:
 def _check_heads(part: str, size: int, heads: int) -> None:
     if heads < 1 or size % heads:
         raise RecipeError(f"model.{part}.heads must divide its size, {size}")
-
-
-def _build(kind: type, table: object, at: str) -> object:
-    try:
-        return build(kind, table, at)
-    except TableError as error:
-        raise RecipeError(str(error)) from None

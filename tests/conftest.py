@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from model_export import __main__ as commands
 from model_export import corpus
+from model_export.arguments import open_run
 from model_export.corpus import Ragged
 from model_export.run import Run, save_ragged
 from service.alignment import membership
@@ -36,7 +37,7 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     recipe = folder / "toy.toml"
     recipe.write_text(toy.RECIPE, encoding="utf-8")
     runs = folder / "runs"
-    run = commands.open_run(recipe, folder, runs)
+    run = open_run(recipe, folder, runs)
     for model in (run.source_model, run.target_model):  # real pieces: a toy word is one piece
         shutil.copyfile(SHIPPED / model.name, model)
     commands.encode_corpus(run, corpus.training_pairs(run.data, run.recipe.corpus))

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from model_export import compare, config, explain
 from model_export import train as training
 from model_export.compare import SENTENCES, VARIANTS, Measured, Variant
-from model_export.config import read_recipe
 from model_export.corpus import Pair
 from model_export.model import Seq2Seq
+from model_export.recipe import read_recipe
 from model_export.run import Run
 from service.translation import Matrix
 from tests.figures import PNG, curves, labels, matrices

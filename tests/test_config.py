@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from model_export import config
-from model_export.config import RecipeError, check, model_of, read_recipe
+from model_export.config import RecipeError, check
+from model_export.recipe import model_of, read_recipe
 from tests import toy
 from tests.architectures import ARCHITECTURES, network
 

@@ -112,6 +112,9 @@ RUNS_WHAT_IT_READS = {
 
 TESTED_IN = {
     "model_export/__main__.py": "model_export_main",
+    "model_export/arguments.py": "model_export_main",
+    "model_export/recipe.py": "config",
+    "model_export/studies.py": "model_export_main",
     "service/__main__.py": "cli",
     "service/admission.py": "engine",
     "service/answers.py": "wire",

@@ -13,6 +13,7 @@ from model_export.attention import masked_softmax
 from model_export.config import RECURRENT
 from model_export.loss import full_cross_entropy, guided_score_loss
 from model_export.model import Memory, Output, Seq2Seq
+from model_export.recipe import read_recipe
 from tests.architectures import (
     ARCHITECTURES,
     FIRST_WORD,
@@ -248,7 +249,7 @@ def test_embeddings_begin_with_their_spread(std: float) -> None:
 
 def test_the_shipped_model_has_its_size() -> None:
     recipes = Path(config.__file__).parent / "recipes"
-    recipe = config.read_recipe(recipes / "en-fr.toml")
+    recipe = read_recipe(recipes / "en-fr.toml")
     model = Seq2Seq(recipe.subwords.size, recipe.subwords.size, recipe.model)
     total = sum(weight.numel() for weight in model.parameters())
     assert model.head is not None

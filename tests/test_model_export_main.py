@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from model_export import __main__ as commands
-from model_export import compare, corpus, sharpen
+from model_export import compare, corpus, sharpen, studies
+from model_export.arguments import open_run
 from model_export.compare import Measured
 from model_export.corpus import Ragged
 from model_export.labels import AlignerError
@@ -148,7 +149,7 @@ def test_subwords_are_trained_and_the_corpus_encoded(recipe: Path, tmp_path: Pat
     text = re.sub(r"^size = .*$", "size = 300", toy.RECIPE, flags=re.MULTILINE)
     recipe.write_text(text, encoding="utf-8")
     commands.subwords(recipe, tmp_path, tmp_path / "runs")
-    run = commands.open_run(recipe, tmp_path, tmp_path / "runs")
+    run = open_run(recipe, tmp_path, tmp_path / "runs")
     assert run.folder == tmp_path / "runs" / "toy"
     rows, tokenizers = load_ragged(run.path("corpus.npz")), run.tokenizers()
     for side, tokenizer, column in zip(("source", "target"), tokenizers, (0, 1), strict=True):
@@ -163,7 +164,7 @@ def test_all_training_pairs_are_labelled(
     lines = ["The cat.\tLe chat.\ttoy\n", "A tree.\tUn arbre.\ttoy\n", "x\ty\tother\n"]
     with gzip.open(tmp_path / "train.tsv.gz", "wt", encoding="utf-8") as out:
         out.writelines(lines)
-    run = dataclasses.replace(commands.open_run(recipe, tmp_path, tmp_path / "runs"), data=tmp_path)
+    run = dataclasses.replace(open_run(recipe, tmp_path, tmp_path / "runs"), data=tmp_path)
     for model in (toy_run.source_model, toy_run.target_model):
         shutil.copyfile(model, run.path(model.name))
     commands.encode_corpus(run, corpus.training_pairs(tmp_path, run.recipe.corpus))
@@ -196,7 +197,7 @@ def test_subwords_can_be_kept(toy_run: Run, tmp_path: Path) -> None:
 
 
 def test_a_sentence_is_drawn_from_a_sealed_bundle(toy_bundle: Bundle, tmp_path: Path) -> None:
-    commands.draw(toy_bundle.folder, "The cat sees the dog.", tmp_path / "x.png")
+    studies.draw(toy_bundle.folder, "The cat sees the dog.", tmp_path / "x.png")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from model_export import run as runs
-from model_export.config import read_recipe
 from model_export.corpus import Encoded, Pair, Ragged
+from model_export.recipe import read_recipe
 from model_export.run import Run
 from service.errors import DamagedBundle
 from tests import toy

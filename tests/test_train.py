@@ -17,6 +17,7 @@ from model_export import checkpoint, config, corpus, loss, watch
 from model_export import train as training
 from model_export.corpus import Batch, Encoded, Ragged
 from model_export.model import Output, Seq2Seq
+from model_export.recipe import read_recipe
 from model_export.run import Run, load_corpus, save_corpus
 from model_export.scores import Scores
 from model_export.subwords import train_subwords
@@ -52,7 +53,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Run:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("train")
     (folder / "toy.toml").write_text(toy.RECIPE, encoding="utf-8")
-    recipe = config.read_recipe(folder / "toy.toml")
+    recipe = read_recipe(folder / "toy.toml")
     options = dataclasses.replace(recipe.training, **OPTIONS)
     run = Run(dataclasses.replace(recipe, model=SIZES, training=options), folder, folder / "run")
     rng = random.Random(0)

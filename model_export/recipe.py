@@ -1,0 +1,59 @@
+"""Reads a recipe from TOML into the dataclasses of `config`."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from model_export.config import SEPARATOR, Model, Recipe, RecipeError, check
+from model_export.tables import TableError, build
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; raises `RecipeError` that names the key at fault."""
+    table = _read_toml(path)
+    recipe = _build(Recipe, _catalogued(table, path.parent), "")
+    assert isinstance(recipe, Recipe)
+    check(recipe.model)
+    for pair in recipe.training.watched:
+        if pair.count(SEPARATOR) != 1:
+            raise RecipeError(f'training.watched: {pair!r} is not "source{SEPARATOR}target"')
+    return recipe
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
+
+
+def _catalogued(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a recipe's table with the sources that its catalogue and its shares make."""
+    corpus = table.get("corpus")
+    if not isinstance(corpus, dict) or "catalogue" not in corpus:
+        return table
+    rest = {key: value for key, value in corpus.items() if key not in ("catalogue", "shares")}
+    known, shares = _read_toml(folder / str(corpus["catalogue"])), corpus.get("shares", {})
+    strangers = sorted(set(shares) - set(known))
+    if strangers:
+        raise RecipeError(f"corpus.shares.{strangers[0]} is not in {corpus['catalogue']}")
+    sources = {name: {"share": share, **known[name]} for name, share in shares.items()}
+    return {**table, "corpus": {**rest, "sources": sources}}
+
+
+def model_of(sizes: Mapping[str, object]) -> Model:
+    """Return the network that a manifest's `sizes` describe; raises `RecipeError`."""
+    model = _build(Model, dict(sizes), "sizes")
+    assert isinstance(model, Model)
+    check(model)
+    return model
+
+
+def _build(kind: type, table: object, at: str) -> object:
+    try:
+        return build(kind, table, at)
+    except TableError as error:
+        raise RecipeError(str(error)) from None
