@@ -55,6 +55,20 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class RareWords:
+    """Words of which an epoch is to have each so many `times`; 0: as it comes.
+
+    They are words of the source, or of the `target`, whichever has spaces between them. A word
+    must be `known` from that many pairs, and a text may have `longest` words to be drawn for one.
+    """
+
+    times: float = 0.0
+    target: bool = False
+    known: int = 3
+    longest: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
     """Which pairs to train on; file names are relative to the data folder.
 
@@ -70,6 +84,7 @@ class Corpus:
     max_tokens: int
     dev: str
     reversed: bool = False
+    rare_words: RareWords = RareWords()
 
 
 @dataclass(frozen=True, slots=True)

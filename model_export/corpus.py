@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.config import Corpus
+from model_export.rarity import raised
 from service.tokenizer import Tokenizer
 
 Ints = NDArray[np.int32]
@@ -112,7 +113,9 @@ def directed(pairs: Iterable[Pair], options: Corpus) -> Iterator[Pair]:
 
 def shares(pairs: Sequence[Pair], options: Corpus) -> Floats:
     """Return how often an epoch has each pair, (pairs,)."""
-    return np.array([options.sources[pair.corpus].share for pair in pairs], np.float32)
+    usual = np.array([options.sources[pair.corpus].share for pair in pairs], np.float32)
+    rare = options.rare_words
+    return raised(usual, [pair.target if rare.target else pair.source for pair in pairs], rare)
 
 
 def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> Ragged:
