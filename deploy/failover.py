@@ -43,10 +43,12 @@ STOPPING = 60
 class Tally:
     """What became of each request, by its name: a status, 0 where no whole answer came.
 
-    `held` are those under way while a replica was being killed, at whichever server.
+    `held` are those under way while a replica was being killed, at whichever server; `codes` are
+    those of the refusals.
     """
 
     statuses: dict[str, int] = field(default_factory=dict)
+    codes: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     under_way: set[str] = field(default_factory=set)
     held: set[str] = field(default_factory=set)
@@ -137,7 +139,9 @@ class Load:
         return 200
 
     def _check_refusal(self, response: httpx2.Response, name: str) -> None:
-        if response.json()["error"]["request_id"] != name:
+        error = response.json()["error"]
+        self.tally.codes[error["code"]] += 1
+        if error["request_id"] != name:
             self.tally.wrong.append(name)
 
 
@@ -214,6 +218,7 @@ def only(log: Counter[str], names: dict[str, int]) -> Counter[str]:
 def report(tally: Tally, by_server: dict[str, Counter[str]]) -> None:
     """Print what became of the requests, and who did how many."""
     print("answers by status:", dict(sorted(Counter(tally.statuses.values()).items())))
+    print("refusals by code:", dict(tally.codes))
     for server, log in by_server.items():
         what = (
             "killed"
