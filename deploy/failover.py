@@ -52,6 +52,7 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
     under_way: set[str] = field(default_factory=set)
     held: set[str] = field(default_factory=set)
+    killing: bool = False
     killed: str = ""
     ended: list[str] = field(default_factory=list)
 
@@ -121,6 +122,8 @@ class Load:
     async def _send(self) -> None:
         for name in self._names:
             self.tally.under_way.add(name)
+            if self.tally.killing:
+                self.tally.held.add(name)
             self.tally.statuses[name] = await self._status(name)
             self.tally.under_way.remove(name)
             for third, count in self._thirds.items():
@@ -151,8 +154,9 @@ async def break_things(load: Load, project: Project) -> None:
     await load.reached(1)
     load.tally.killed = first
     load.tally.held |= load.tally.under_way
+    load.tally.killing = True  # which takes a moment, in which others begin and may be lost too
     await docker("kill", first)
-    load.tally.held |= load.tally.under_way
+    load.tally.killing = False
     print(f"killed {first[:12]} after {len(load.tally.statuses)} answers", flush=True)
     await load.reached(2)
     load.tally.ended = [first, second]
