@@ -1,4 +1,4 @@
-"""`interlinea serve` over a runtime that fails when it is told to, a line on its standard input each.
+"""`interlinea serve` over a runtime that fails when a line on its standard input says so.
 
     step raise 2      the next two decoder steps raise; "encoder" and "step" are the places
     step nan 1        the next step gives numbers that are none
@@ -75,7 +75,11 @@ def install(faults: Faults) -> None:
         if what == "die":
             raise SystemExit
         values = genuine(session, names, feeds, options)
-        return [np.full_like(one, np.nan) for one in values] if what == "nan" else values
+        return (
+            [np.full_like(one, np.nan) if one.dtype.kind == "f" else one for one in values]
+            if what == "nan"
+            else values
+        )
 
     onnxruntime.InferenceSession.run = run
 

@@ -28,8 +28,8 @@ class Offered:
     """What became of requests: seconds from the moment when each was sent to its answer, by code.
 
     `late` is how far behind the schedule each was sent: what this client lacks, since it shares
-    the machine with the server. `pending` are the sentences that the server had in hand, as it said once a second, and
-    `recovered` is how long after the last answer a lone request was done.
+    the machine with the server. `pending` are the sentences that the server had in hand, as it
+    said once a second, and `recovered` is how long after the last answer a lone request was done.
     """
 
     rate: float

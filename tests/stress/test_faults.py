@@ -1,4 +1,4 @@
-"""What breaks under a running server: whoever asked is told, it is logged, and the server goes on."""
+"""What breaks under a running server: whoever asked is told, it is logged, and it goes on."""
 
 import shutil
 import time
