@@ -192,7 +192,8 @@ def test_a_line_of_quotes_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> 
 
     def note(language: str, text: str) -> list[str]:
         read.append(len(text))
-        return asked(language, text)
+        pieces: list[str] = asked(language, text)
+        return pieces
 
     asked = sentencex.segment
     monkeypatch.setattr(sentencex, "segment", note)

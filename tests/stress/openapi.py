@@ -16,7 +16,7 @@ RULES_ACROSS_FIELDS = checks.CHECKS.get_one("positive_data_acceptance")
 
 def operations(port: int) -> Iterator[Any]:
     """What the document lists: a method of a route each."""
-    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json")
+    schema: Any = schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json")
     for found in schema.get_all_operations():
         yield found.ok()
 
