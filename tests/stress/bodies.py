@@ -113,6 +113,8 @@ def _fields() -> Iterator[Body]:
         "private characters": ("\ue000\U0010fffd\ufffe", "ok"),
         "too many texts": (["a"] * 257, "too_many_texts"),
         "too many characters": ("word " * 20_001, "text_too_long"),
+        "a sentence a line": ("a\n" * 50_000, "too_many_hypotheses"),
+        "short sentences": ("Go. " * 25_000, "too_many_hypotheses"),
         "an empty list": ([], WRONG),
         "a list of lists": ([["a"]], WRONG),
         "empty texts": (["", "", ""], "ok"),

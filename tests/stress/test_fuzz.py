@@ -4,7 +4,7 @@ from tests.stress import abuses, bodies
 from tests.stress.fuzz import fuzz, grown
 from tests.stress.process import Process
 
-EXAMPLES = 250
+EXAMPLES = 150
 
 
 def test_whatever_is_sent_is_answered_as_it_should_be(server: Process) -> None:
