@@ -53,6 +53,7 @@ def run_overload(asked: argparse.Namespace) -> None:
             say(f"{found.total} requests, {found.rate:.0f} a second; timeout: {timeout}")
             for code, seconds in found.seconds.items():
                 say(f"  {code}: {len(seconds)}", spread(seconds))
+            say(f"  not sent, since {overload.MOST_CONNECTIONS} were under way: {found.unsent}")
             say("  behind the schedule", spread(found.late))
             say(f"  most sentences in hand: {max(found.pending):.0f}")
             say(f"  a lone request afterwards: {found.recovered:.2f} s")

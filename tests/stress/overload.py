@@ -28,13 +28,15 @@ class Offered:
     """What became of requests: seconds from the moment when each was sent to its answer, by code.
 
     `late` is how far behind the schedule each was sent: what this client lacks, since it shares
-    the machine with the server. `pending` are the sentences that the server had in hand, as it
-    said once a second, and `recovered` is how long after the last answer a lone request was done.
+    the machine with the server; `unsent` came when all connections were busy. `pending` are the
+    sentences that the server had in hand, as it said once a second, and `recovered` is how long
+    after the last answer a lone request was done.
     """
 
     rate: float
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     late: list[float] = field(default_factory=list)
+    unsent: int = 0
     pending: list[float] = field(default_factory=list)
     recovered: float = 0.0
 
@@ -85,17 +87,22 @@ class Client:
     def __init__(self, port: int) -> None:
         self._port = port
         self._idle: list[Streams] = []
-        self._room = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._open = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether no connection can be had."""
+        return not self._idle and self._open >= MOST_CONNECTIONS
 
     async def ask(self, sent: bytes) -> str:
         """Send a request and return the code of its answer, which is checked."""
-        async with self._room:
-            streams = self._idle.pop() if self._idle else await self._connect()
-            head, body = await _exchange(streams, sent)
-            if b"connection: close" in head:
-                streams[1].close()
-            else:
-                self._idle.append(streams)
+        streams = self._idle.pop() if self._idle else await self._connect()
+        head, body = await _exchange(streams, sent)
+        if b"connection: close" in head:
+            streams[1].close()
+            self._open -= 1
+        else:
+            self._idle.append(streams)
         return _checked(head, body)
 
     def close(self) -> None:
@@ -104,6 +111,7 @@ class Client:
             writer.close()
 
     async def _connect(self) -> Streams:
+        self._open += 1
         return await asyncio.open_connection("127.0.0.1", self._port)
 
 
@@ -152,6 +160,9 @@ async def _arrive(
     begin = loop.time()
 
     async def one(number: int, due: float) -> None:
+        if client.busy:
+            found.unsent += 1
+            return
         sending = loop.time()
         found.late.append(sending - due)
         code = await client.ask(sent[number % len(sent)])

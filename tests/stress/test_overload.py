@@ -42,6 +42,7 @@ def test_a_deadline_holds_where_nothing_gets_on(faulty: Faulty) -> None:
 def test_arrivals_that_wait_for_nobody(faulty: Faulty) -> None:
     found = overload.offer(faulty.process, ARRIVALS, SECONDS, timeout=None)
     assert found.total == len(found.late) > ARRIVALS
+    assert found.unsent == 0
     assert len(found.seconds["ok"]) >= QUEUE
     assert max(found.pending) <= QUEUE
     faults.whole(faulty.process)
