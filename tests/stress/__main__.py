@@ -126,7 +126,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--deaths", type=int, default=200, help="of threads, in faults")
     parser.add_argument("--examples", type=int, default=300, help="of each kind, in openapi")
     parser.add_argument("--sentences", type=int, default=100_000, help="of soak")
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     if wrong := set(asked.what) - RUNS.keys():
         parser.error(f"there is no {', '.join(sorted(wrong))}")
     return asked
