@@ -14,6 +14,7 @@ PYTHON ?=
 RECIPE ?= model_export/recipes/en-fr.toml
 STAGES ?= subwords labels train export distil refine sharpen export verify evaluate seal
 BENCH ?= all
+STRESS ?= openapi fuzz overload disconnects faults soak
 DEV := .venv-dev/bin
 
 # ONNX Runtime's released builds report their use to its maker unless they are told not to.
@@ -75,6 +76,10 @@ model: .venv-dev/.ready .venv-dev/.labels ## Make the bundle of RECIPE; STAGES="
 .PHONY: bench
 bench: .venv-dev/.bench ## Measure against the peers; BENCH="peers --quick" runs a part
 	@$(DEV)/python -m benchmarks $(BENCH)
+
+.PHONY: stress
+stress: .venv-dev/.ready ## Ask a running server too much; STRESS="fuzz --bodies 2000" runs a part
+	@$(DEV)/python -m tests.stress $(STRESS)
 
 .PHONY: deploy-lint
 deploy-lint: .venv-dev/.deploy ## Check the containers' files with docker, haproxy, promtool and hadolint

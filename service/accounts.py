@@ -186,6 +186,10 @@ class Charge:
         self._reserved: Reservation | None = None
         self._work = 0
 
+    def check(self, least: Demand) -> None:
+        """Check, and no more, since not all is known; raises a `RequestError` to refuse."""
+        self._check(least)
+
     def begin(self, demand: Demand) -> None:
         """Check and reserve; raises a `RequestError` to refuse."""
         self._check(demand)

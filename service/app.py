@@ -23,7 +23,7 @@ from service.answers import (
 )
 from service.bearer import Bearer
 from service.catalog import Catalog
-from service.documentation import DESCRIPTION, add_documentation, answers, body, timed
+from service.documentation import DESCRIPTION, add_documentation, answers, body, streamed, timed
 from service.hosts import Hosts
 from service.leases import Leases
 from service.life import Life
@@ -115,7 +115,9 @@ def _add_routes(app: FastAPI) -> None:
         tags=["translation"],
         summary="Translate texts",
         response_model=TranslateAnswer,
-        responses=timed(answers(examples.TRANSLATED, 400, 408, 413, 415, 422, 500, 503, 504)),
+        responses=streamed(
+            timed(answers(examples.TRANSLATED, 400, 408, 413, 415, 422, 500, 503, 504))
+        ),
         openapi_extra=body(TranslateRequest, examples.TRANSLATE),
     )(handlers.translate)
     app.post(

@@ -43,6 +43,10 @@ NOTHING = Demand(0, 0, 0, 0)
 class Meter(Protocol):
     """Is told what a request will ask for, and then what it took."""
 
+    def check(self, least: Demand) -> None:
+        """Before texts are tokens, what it asks for at least; raises a `RequestError` to refuse."""
+        ...
+
     def begin(self, demand: Demand) -> None:
         """Before any work; raises a `RequestError` to refuse."""
         ...
@@ -54,6 +58,9 @@ class Meter(Protocol):
 
 class Unmetered:
     """Takes everything and notes nothing."""
+
+    def check(self, least: Demand) -> None:
+        """Let it go on."""
 
     def begin(self, demand: Demand) -> None:
         """Let it begin."""
@@ -76,6 +83,11 @@ class Estimator:
     def limit(self, length: int, asked: int | None) -> int:
         """Return the most target tokens of a source of `length` tokens, `</s>` included."""
         return min(self._most, 3 * length + 20 if asked is None else asked)
+
+    @staticmethod
+    def least(sentences: int, options: Options) -> Demand:
+        """Return what translating so many sentences asks for at least, whatever they say."""
+        return Demand(sentences, sentences * options.beam_size, 0, 0)
 
     def translation(self, units: Iterable[Unit], options: Options) -> Demand:
         """Return what translating `units` asks for; the attention must be settled."""

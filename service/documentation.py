@@ -16,6 +16,7 @@ from service.answers import DiagnosticsAnswer, ErrorAnswer, TimingAnswer
 from service.bearer import needs_key
 from service.schemas import AlignRequest, TranslateRequest
 from service.settings import Settings
+from service.streaming import EVENTS
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -72,6 +73,12 @@ def timed(responses: Responses) -> Responses:
     )
     header = {"description": described, "schema": {"type": "string"}}
     responses[200]["headers"] = {"Server-Timing": header}
+    return responses
+
+
+def streamed(responses: Responses) -> Responses:
+    """The same of a route that tells its answer in events to those who ask so."""
+    responses[200]["content"][EVENTS] = {"schema": {"type": "string"}}
     return responses
 
 

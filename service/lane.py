@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.admission import Event, Ticket
+from service.device import Array
 from service.errors import InterlineaError, StepFailed
 from service.hypotheses import Outputs
 from service.pairs import LONGEST, Given, Pairs, padded, steps_after
@@ -114,6 +115,10 @@ class Lane:
             self._note_encoded(batch, begun)
             for ticket, one in zip(batch, encoded, strict=True):
                 ticket.job.work += ticket.sequence.width
+                if _broken(*one.memory.values(), *one.state.values()):
+                    left.went_well = False
+                    left.end(ticket, StepFailed(NOT_FINITE))
+                    continue
                 self._tickets[ticket.sequence.key] = ticket
                 self._encoded[ticket.sequence.key] = one
         for ticket in tickets:
@@ -249,7 +254,7 @@ class Lane:
         """Show every search its rows; those whose numbers broke fail alone."""
         parents: Rows | None = None
         left.went_well = False
-        finite = np.isfinite(outputs.scores[np.arange(len(outputs.best)), outputs.best]).tolist()
+        finite = _finite(outputs).tolist()
         for ticket in running:
             rows, search = ticket.sequence.rows, ticket.job.search
             ticket.job.work += len(rows)
@@ -300,9 +305,25 @@ def _encoder_batches(tickets: Sequence[Ticket]) -> Iterable[list[Ticket]]:
 
 def _settled(search: Forced, scored: Scored) -> Event:
     """Return the paths of a target that was read at once; where numbers broke, it fails alone."""
-    if np.isnan(scored.scores).any():
+    if _broken(scored.scores, *scored.attention.values()):
         return StepFailed(NOT_FINITE)
     return search.settle(scored.scores, scored.attention)
+
+
+def _finite(outputs: Outputs) -> NDArray[np.bool_]:
+    """Return (B,), whether a row's best score and its attention are numbers.
+
+    int8 turns what is no number into one, so that scores may look well where attention does not.
+    """
+    finite = np.isfinite(outputs.scores[np.arange(len(outputs.best)), outputs.best])
+    for rows in outputs.attention.values():
+        finite &= np.isfinite(rows.reshape(len(rows), -1).sum(axis=1))
+    return finite
+
+
+def _broken(*arrays: Array) -> bool:
+    """Whether any of these holds what is no number."""
+    return any(array.dtype.kind == "f" and bool(np.isnan(array).any()) for array in arrays)
 
 
 def _requests(tickets: Iterable[Ticket]) -> dict[str, object]:

@@ -29,6 +29,16 @@ _QUOTES = "\"'’”»›"
 _LATE_CLOSERS = re.compile(
     rf"(?:\s*[{_BRACKETS}][{_BRACKETS}{_QUOTES}]*|[{_QUOTES}][{_BRACKETS}{_QUOTES}]*(?=\s|$))"
 )
+_PAIRED = re.compile('[«»‹›“”‘„`"「」]')
+_SEEMS_TO_END = re.compile(rf"[.!?][{_QUOTES}]?\s")
+MOST_WORK = 200_000_000
+"""Quotes of a line times its characters up to which the library reads it as a whole.
+
+It looks for the partner of each quote up to the end of the line: a tenth of a second for this much.
+"""
+PIECE = 4000
+"""Characters of a line that it reads at once otherwise."""
+
 _ONLY_CLOSERS = re.compile(rf"[\s{_BRACKETS}{_QUOTES}]+")
 
 
@@ -142,6 +152,27 @@ def _line_ends(line: str, language: str) -> list[int]:
 
 
 def _library_breaks(line: str, language: str) -> list[int]:
+    """The ends of the library's sentences; a line that would take it long is read in pieces."""
+    if len(line) * len(_PAIRED.findall(line)) <= MOST_WORK:
+        return _asked(line, language)
+    ends, start = [], 0
+    while start < len(line):
+        end = _piece_end(line, start)
+        ends += [start + found for found in _asked(line[start:end], language)]
+        start = end
+    return ends
+
+
+def _piece_end(line: str, start: int) -> int:
+    """Where to cut a piece off: where a sentence seems to end, else between two words."""
+    end = start + PIECE
+    if end >= len(line):
+        return len(line)
+    likely = [found.end() for found in _SEEMS_TO_END.finditer(line, start, end)]
+    return likely[-1] if likely else line.rfind(" ", start, end) + 1 or end
+
+
+def _asked(line: str, language: str) -> list[int]:
     """The ends of the library's sentences; the whole line if it fails or loses a character.
 
     The library slices bytes and panics on some wide whitespace, so it reads a copy with plain

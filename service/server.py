@@ -47,6 +47,7 @@ class Server(uvicorn.Server):
             access_log=False,  # its lines hold queries, and so texts
             timeout_graceful_shutdown=LAST_SECONDS,
             http=bounded(settings),
+            loop="asyncio",  # uvloop takes one newcomer a turn: a busy server leaves them waiting
             ws="none",
         )
         super().__init__(config)

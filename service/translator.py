@@ -135,6 +135,8 @@ class Translator:
 
     def _prepare(self, texts: Sequence[str], options: Options, meter: Meter) -> _Prepared:
         segmented = [self._segment(text, options) for text in texts]
+        sentences = sum(len(one.sentences) for one in segmented)
+        meter.check(self._estimator.least(sentences, options))
         places = [
             _Place(text, number, self._units.text(s.text, s.span.start, "source"))
             for text, one in enumerate(segmented)

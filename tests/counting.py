@@ -22,6 +22,8 @@ class CountingRunner(Runner):
         self.fail_encode = False
         self.fail_step = False
         self.poison: int | None = None
+        self.poisoned_attention: int | None = None
+        self.poisoned_memory: int | None = None
         self.batches: list[int] = []
 
     def slots(self, capacity: int) -> Slots:
@@ -38,6 +40,8 @@ class CountingRunner(Runner):
         for source in sources:
             memory = np.zeros((self.width(len(source)), 1), np.float32)
             memory[: len(source), 0] = source
+            if source[0] == self.poisoned_memory:
+                memory[-1] = np.nan
             made.append(Encoded({"memory": memory}, {"state": np.zeros(1, np.float32)}))
         return made
 
@@ -60,6 +64,8 @@ class CountingRunner(Runner):
         if self.poison is not None:
             scores[source[:, 0] == self.poison] = np.nan
         cross = np.eye(source.shape[1], dtype=np.float32)[at]
+        if self.poisoned_attention is not None:
+            cross[source[:, 0] == self.poisoned_attention, -1] = np.nan
         return Stepped(scores, {"cross": cross}, {"state": state["state"] + 1})
 
     def top(self, scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,4 +115,6 @@ class ForcingRunner(CountingRunner):
         scores = np.where(said == np.array(target), -0.5, -5).astype(np.float32)
         if self.poison is not None and source[0] == self.poison:
             scores[:] = np.nan
+        if source[0] == self.poisoned_attention:
+            cross[0, 0] = np.nan
         return Scored(scores, {"cross": cross})

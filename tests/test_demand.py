@@ -8,14 +8,14 @@ import pytest
 
 from service.demand import NOTHING, Demand, Estimator
 from service.directions import align_both_ways
-from service.errors import TooManyTokens
+from service.errors import TooManyHypotheses, TooManyTokens
 from service.manifest import MANIFEST, read_manifest
 from service.options import Options, Pair
 from service.segmentation import Span
 from service.tokenizer import Encoded
 from service.translation import TokenChosen
 from service.translator import Translator
-from service.units import Unit, UnitPair
+from service.units import Role, Unit, UnitPair
 
 SHIPPED = Path(__file__).parents[1] / "service" / "bundles" / "en-fr"
 SENTENCE = "The cat sees a tree."
@@ -24,10 +24,15 @@ SENTENCE = "The cat sees a tree."
 class Till:
     """A meter that notes what it is told, and refuses where it should."""
 
-    def __init__(self, refuses: bool = False) -> None:
+    def __init__(self, refuses: bool = False, most_rows: int = 1000) -> None:
         self.demands: list[Demand] = []
+        self._most_rows = most_rows
         self.work: list[int] = []
         self._refuses = refuses
+
+    def check(self, least: Demand) -> None:
+        if least.rows > self._most_rows:
+            raise TooManyHypotheses(f"{least.rows} are too many")
 
     def begin(self, demand: Demand) -> None:
         self.demands.append(demand)
@@ -145,3 +150,22 @@ def test_pairs_pay_for_their_translation_and_for_each_pass(translator: Translato
     assert len(both.work) == 2
     assert both.demands[0].work == 2 * given.demands[0].work
     assert [len(till.demands) for till in (given, lone, both)] == [1, 1, 1]
+
+
+def test_too_many_sentences_are_refused_before_any_is_looked_at(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till, ready = Till(most_rows=11), translator._units.text
+    looked: list[str] = []
+
+    def look(text: str, start: int, role: Role) -> Unit:
+        looked.append(text)
+        return ready(text, start, role)
+
+    monkeypatch.setattr(translator._units, "text", look)
+    asyncio.run(translator.translate([SENTENCE] * 2, Options(beam_size=5), till))
+    assert looked == [SENTENCE] * 2
+    with pytest.raises(TooManyHypotheses, match="15 are"):
+        asyncio.run(translator.translate([f"{SENTENCE} {SENTENCE}", SENTENCE], Options(5), till))
+    assert len(looked) == 2
+    assert len(till.demands) == 1

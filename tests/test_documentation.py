@@ -121,6 +121,14 @@ def test_what_is_asked_for_by_a_flag_is_explained(document: Any) -> None:
         assert "queue" in answer["headers"]["Server-Timing"]["description"]
 
 
+def test_a_stream_is_told_of_where_there_is_one(document: Any) -> None:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            kinds = set(operation["responses"]["200"]["content"])
+            streams = {"text/event-stream"} if (path, method) == ("/translate", "post") else set()
+            assert kinds == {"application/json"} | streams
+
+
 def test_refusals_have_our_shape_only(document: Any) -> None:
     for methods in document["paths"].values():
         for operation in methods.values():

@@ -124,10 +124,11 @@ def test_a_failed_encoding_fails_only_those_that_join(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("what", ["poison", "poisoned_attention", "poisoned_memory"])
 def test_a_number_that_is_not_finite_fails_its_sentence_alone(
-    engine: Engine, runner: CountingRunner
+    engine: Engine, runner: CountingRunner, what: str
 ) -> None:
-    runner.poison = 5
+    setattr(runner, what, 5)
 
     async def scenario() -> list[object]:
         made = await asyncio.gather(

@@ -185,3 +185,28 @@ def test_inner_gaps_suit_the_target(gap: str, language: str, expected: str) -> N
 def test_spans() -> None:
     span = Span(2, 5)
     assert (len(span), span.of("ab😀def"), span.shift(-2)) == (3, "😀de", Span(0, 3))
+
+
+def test_a_line_of_quotes_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def note(language: str, text: str) -> list[str]:
+        read.append(len(text))
+        pieces: list[str] = asked(language, text)
+        return pieces
+
+    asked = sentencex.segment
+    monkeypatch.setattr(sentencex, "segment", note)
+    for text in ("«" * 100_000, "“a ” " * 20_000):
+        read.clear()
+        assert rejoined(segment(text, "en", split=True)) == text
+        assert max(read) <= 4000
+        assert sum(read) == len(text)
+    book = "“It is late,” she said. " * 4000
+    read.clear()
+    assert len(cut(book, "en")) == 4000
+    assert max(read) <= 4000
+    plain = "It is late, she said. " * 4000
+    read.clear()
+    assert len(cut(plain, "en")) == 4000
+    assert read == [len(plain)]

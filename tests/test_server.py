@@ -110,6 +110,13 @@ def test_a_bundle_that_cannot_be_loaded_ends_it() -> None:
     assert served.server.failure is served.fails
 
 
+def test_newcomers_are_let_in_all_at_once() -> None:
+    make = Served().server.config.get_loop_factory()
+    assert make is not None
+    with closing(make()) as loop:
+        assert type(loop).__module__.startswith("asyncio"), "not uvloop, which lets in one a turn"
+
+
 def test_handlers_of_signals_are_given_back() -> None:
     before = [signal.getsignal(one) for one in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)]
 

@@ -133,10 +133,11 @@ def test_a_call_that_fails_fails_its_own_pairs(engine: Engine, runner: ForcingRu
     assert engine.pending == 0
 
 
+@pytest.mark.parametrize("what", ["poison", "poisoned_attention"])
 def test_numbers_that_are_not_finite_fail_their_pair_alone(
-    engine: Engine, runner: ForcingRunner
+    engine: Engine, runner: ForcingRunner, what: str
 ) -> None:
-    runner.poison = 5
+    setattr(runner, what, 5)
 
     async def scenario() -> list[object]:
         runner.gate.clear()
