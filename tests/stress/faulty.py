@@ -4,6 +4,7 @@
     step nan 1        the next step gives numbers that are none
     step die 1        the next step takes its thread with it
     step memory 1     the next step finds no memory
+    calm              nothing more is to go wrong
     hold              from now on nothing gets on, until
     release
 
@@ -39,6 +40,9 @@ class Faults:
                 self.flows.clear()
             case ["release"]:
                 self.flows.set()
+            case ["calm"]:
+                with self._lock:
+                    self._next.clear()
             case [place, what, times] if place in PLACES:
                 with self._lock:
                     self._next += [(place, what)] * int(times)
