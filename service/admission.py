@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 
+from service.deadline import Deadline
 from service.errors import InterlineaError, QueueFull, ShuttingDown
 from service.hypotheses import Chosen, Path
 from service.pace import Pace
@@ -96,12 +97,10 @@ class Admission:
         """Sentences that no worker has taken yet."""
         return self._open - self._taken
 
-    def admit(self, jobs: Many[Job], widths: Many[int], timeout: float) -> Call:
-        """Queue the jobs of one request; raises `QueueFull` or `ShuttingDown` instead."""
+    def admit(self, jobs: Many[Job], widths: Many[int], deadline: Deadline) -> Call:
+        """Queue the jobs of one request; raises as `check` does instead."""
         with self._changed:
-            if self._closing:
-                raise ShuttingDown("the server is shutting down")
-            self._refuse_if_late(timeout)
+            self.check(deadline)
             call, now = Call(next(self._keys)), time.monotonic()
             for index, (job, width) in enumerate(zip(jobs, widths, strict=True)):
                 key = next(self._keys)
@@ -116,12 +115,20 @@ class Admission:
             self._changed.notify_all()
             return call
 
-    def _refuse_if_late(self, timeout: float) -> None:
-        wait = self._pace.seconds(self._cost)
-        if self._open < self._limit and wait <= timeout:
+    def check(self, deadline: Deadline) -> None:
+        """Raise `ShuttingDown`, `DeadlineExceeded` or `QueueFull` where nothing can be queued.
+
+        The way out is taken to be as long as the way in was, which is long where many wait for
+        the thread that speaks HTTP: what would come too late is better refused at once.
+        """
+        if self._closing:
+            raise ShuttingDown("the server is shutting down")
+        deadline.check()
+        wait = self._pace.seconds(self._cost) + deadline.spent
+        if self._open < self._limit and wait <= deadline.left:
             return
         detail = {"waiting": self._open, "limit": self._limit, "seconds": round(wait, 1)}
-        error = QueueFull(f"{self._open} sentences are waiting already", detail)
+        error = QueueFull("more is waiting than can be done in time", detail)
         error.retry_after = min(60, max(1, math.ceil(wait / 2)))
         raise error
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from service.deadline import Deadline
 from service.errors import InterlineaError
 from service.options import Options
 from service.translator import Translator
@@ -21,7 +22,8 @@ def prove(translator: Translator, beams: int) -> None:
     translator.try_graphs()
     attends = bool(translator.manifest.model.attention)
     for beam in range(1, beams + 1):
-        options = Options(beam_size=beam, heads=True, diagnostics=attends, timeout=FIRST_SECONDS)
+        within = Deadline(FIRST_SECONDS)
+        options = Options(beam_size=beam, heads=True, diagnostics=attends, deadline=within)
         asyncio.run(_sing(translator, options))
 
 
@@ -34,7 +36,7 @@ async def trouble(translator: Translator) -> str | None:
     if found is None:
         return None
     try:
-        await _sing(translator, Options(attention="none", timeout=SECONDS))
+        await _sing(translator, Options(attention="none", deadline=Deadline(SECONDS)))
     except InterlineaError as error:
         return f"{found}; {error.message}"
     return translator.trouble()

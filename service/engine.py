@@ -11,14 +11,13 @@ from functools import partial
 
 from service.admission import Admission, Call, Job
 from service.crew import Crew
-from service.errors import DeadlineExceeded, InterlineaError
+from service.deadline import Deadline
+from service.errors import InterlineaError
 from service.hypotheses import Chosen, Path
 from service.pulse import Pulse
 from service.runner import Runner
 from service.tally import Load, added
 from service.worker import Worker
-
-DEFAULT_TIMEOUT = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +64,25 @@ class Engine:
             return f"{dead} of {self.capacity.workers} worker threads have died"
         return "its last steps all failed" if self._pulse.failing else None
 
-    async def run(self, jobs: Sequence[Job], timeout: float = DEFAULT_TIMEOUT) -> list[list[Path]]:
+    def check(self, deadline: Deadline | None) -> None:
+        """Raise what a request that comes now would be refused with, before any work on it."""
+        self._admission.check(deadline or Deadline())
+
+    async def run(self, jobs: Sequence[Job], deadline: Deadline | None = None) -> list[list[Path]]:
         """Decode jobs; if one fails or the caller is cancelled, the others are dropped.
 
         Raises `QueueFull` or `ShuttingDown` before any work starts, `StepFailed` after, and
-        `DeadlineExceeded` when `timeout` seconds have passed.
+        `DeadlineExceeded` when the deadline passes.
         """
         answers: dict[int, list[Path]] = {}
-        async with aclosing(self.stream(jobs, timeout)) as events:
+        async with aclosing(self.stream(jobs, deadline)) as events:
             async for index, event in events:
                 if not isinstance(event, Chosen):
                     answers[index] = event
         return [answers[index] for index in range(len(jobs))]
 
     async def stream(
-        self, jobs: Sequence[Job], timeout: float = DEFAULT_TIMEOUT
+        self, jobs: Sequence[Job], deadline: Deadline | None = None
     ) -> AsyncGenerator[tuple[int, Chosen | list[Path]], None]:
         """Decode jobs and tell their events, by index, as they come; raises as `run` does.
 
@@ -87,10 +90,11 @@ class Engine:
         generator drops what is not done.
         """
         assert all(job.search.beams <= self.capacity.slots for job in jobs)
+        deadline = deadline or Deadline()
         self._crew.mend()
         widths = [self._runner.width(len(job.source)) for job in jobs]
-        call = self._admission.admit(jobs, widths, timeout)
-        end = call.loop.call_later(timeout, _expire, call, timeout)
+        call = self._admission.admit(jobs, widths, deadline)
+        end = call.loop.call_later(deadline.left, _expire, call, deadline)
         left = len(jobs)
         try:
             while left:
@@ -112,6 +116,5 @@ class Engine:
         self._crew.end(grace, why)
 
 
-def _expire(call: Call, timeout: float) -> None:
-    error = DeadlineExceeded(f"not done after {timeout:g} seconds", {"timeout": timeout})
-    call.events.put_nowait((0, error))
+def _expire(call: Call, deadline: Deadline) -> None:
+    call.events.put_nowait((0, deadline.missed()))

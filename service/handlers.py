@@ -22,7 +22,7 @@ from service.schemas import AlignQuery, AlignRequest, MatrixForm, TranslateReque
 from service.settings import Settings
 from service.streaming import paid, streamed, wants_events
 from service.translator import Translator
-from service.visit import CURRENT
+from service.visit import CURRENT, arrival
 
 
 async def root(request: Request) -> Response:
@@ -41,7 +41,7 @@ async def translate(request: Request) -> Response:
     asked = read(TranslateRequest, await _body(request))
     charge = _charge(request, check_translate(asked, settings), asked.matrix)
     translator = _chosen(request, asked, asked.texts())
-    options = asked.options(settings.timeout_seconds)
+    options = asked.options(settings.timeout_seconds, arrival())
     if wants_events(request):
         events = paid(charge, translator.stream(asked.texts(), options, charge))
         return await streamed(request, translator.manifest, events, asked.matrix, asked.timing)
@@ -66,7 +66,7 @@ async def _aligned(request: Request, asked: AlignRequest) -> Response:
     charge = _charge(request, check_align(asked, settings), asked.matrix)
     pairs = asked.translator_pairs()
     translator = _chosen(request, asked, [(pair.source, pair.target) for pair in pairs])
-    options = asked.options(settings.timeout_seconds)
+    options = asked.options(settings.timeout_seconds, arrival())
     if asked.symmetrize is None:
         with charge:
             done = await unless_gone(request, translator.align(pairs, options, charge))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from service.engine import DEFAULT_TIMEOUT
+from service.deadline import Deadline
 
 AttentionKind = Literal["cross", "alignment", "none"]
 
@@ -13,9 +13,9 @@ class Options:
     """What a caller may choose; `max_length` is in target tokens, None: by the source.
 
     `attention` None is `cross` of a translation and `alignment` of an alignment, where the
-    model has it; `heads` asks for that attention head by head, beside their mean. `timeout` is
-    in seconds, and holds for waiting and decoding together. `script` is how a Chinese target is
-    written, as `scripts.variant` says it.
+    model has it; `heads` asks for that attention head by head, beside their mean. `deadline`
+    None is a usual one from the call on. `script` is how a Chinese target is written, as
+    `scripts.variant` says it.
     """
 
     beam_size: int = 1
@@ -25,7 +25,7 @@ class Options:
     split_sentences: bool = True
     max_length: int | None = None
     length_penalty: float = 1.0
-    timeout: float = DEFAULT_TIMEOUT
+    deadline: Deadline | None = None
     diagnostics: bool = False
     heads: bool = False
     script: str | None = None

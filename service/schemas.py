@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from service import scripts
+from service.deadline import Deadline
 from service.errors import RequestError
 from service.options import AttentionKind, Options, Pair
 from service.symmetrization import Method
@@ -155,11 +156,11 @@ class TranslateRequest(_Request):
         """The texts, of which a lone string is one."""
         return [self.text] if isinstance(self.text, str) else self.text
 
-    def options(self, longest: float) -> Options:
-        """How to translate them, in at most `longest` seconds."""
+    def options(self, longest: float, since: float) -> Options:
+        """How to translate them, in at most `longest` seconds `since` they came."""
         return Options(
             length_penalty=self.length_penalty,
-            timeout=min(longest, self.timeout or longest),
+            deadline=Deadline(min(longest, self.timeout or longest), since),
             beam_size=self.beam_size,
             n_best=self.n_best,
             attention=self.attention,
@@ -216,13 +217,13 @@ class AlignRequest(_Request):
         """The pairs as the translator takes them."""
         return [pair.pair() for pair in self.pairs]
 
-    def options(self, longest: float) -> Options:
-        """How to align them, in at most `longest` seconds."""
+    def options(self, longest: float, since: float) -> Options:
+        """How to align them, in at most `longest` seconds `since` they came."""
         return Options(
             attention=self.attention,
             heads=self.heads,
             unit=self.unit,
-            timeout=min(longest, self.timeout or longest),
+            deadline=Deadline(min(longest, self.timeout or longest), since),
             diagnostics=self.diagnostics,
             script=scripts.variant(self.target),
         )

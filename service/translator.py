@@ -134,6 +134,7 @@ class Translator:
         yield self._finish(prepared, [answers[index] for index in range(len(jobs))], options)
 
     def _prepare(self, texts: Sequence[str], options: Options, meter: Meter) -> _Prepared:
+        self._engine.check(options.deadline)
         segmented = [self._segment(text, options) for text in texts]
         sentences = sum(len(one.sentences) for one in segmented)
         meter.check(self._estimator.least(sentences, options))
@@ -242,6 +243,7 @@ class Translator:
         They will be force-decoded `passes` times. Raises as `translate` does.
         """
         options = self._settled(options, "alignment")
+        self._engine.check(options.deadline)
         ready = [
             self._units.given(pair.source, "source")
             if pair.target is None
@@ -315,7 +317,7 @@ class Translator:
 
     async def _run(self, jobs: Sequence[Job], options: Options, meter: Meter) -> list[list[Path]]:
         try:
-            return await self._engine.run(jobs, options.timeout)
+            return await self._engine.run(jobs, options.deadline)
         finally:
             meter.spend(sum(job.work for job in jobs))
 
@@ -324,7 +326,7 @@ class Translator:
         self, jobs: Sequence[Job], options: Options, meter: Meter
     ) -> AsyncGenerator[AsyncGenerator[tuple[int, Chosen | list[Path]], None], None]:
         try:
-            async with aclosing(self._engine.stream(jobs, options.timeout)) as events:
+            async with aclosing(self._engine.stream(jobs, options.deadline)) as events:
                 yield events
         finally:
             meter.spend(sum(job.work for job in jobs))

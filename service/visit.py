@@ -95,3 +95,9 @@ class Visit:
 
 CURRENT: ContextVar[Visit | None] = ContextVar("interlinea_visit", default=None)
 """The request that is being served here; None where nothing is."""
+
+
+def arrival() -> float:
+    """Return when the request that is being served came; now, where none is."""
+    visit = CURRENT.get()
+    return time.monotonic() if visit is None else visit.started

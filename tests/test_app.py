@@ -22,6 +22,7 @@ from service.answers import (
 )
 from service.app import create_app
 from service.catalog import Catalog
+from service.deadline import Deadline
 from service.errors import ShuttingDown
 from service.options import Options, Pair
 from service.settings import Settings
@@ -63,7 +64,20 @@ def test_a_text_is_translated(client: TestClient, catalog: FakeCatalog) -> None:
     assert sentence["alignment"] == [{"source": 0, "target": 0, "score": 0.9712}]
     assert sentence["score"] == answer["translations"][0]["score"] == -0.3101
     assert sentence["alternatives"] == []
-    assert catalog.translator.options == [Options(timeout=60)]
+    assert catalog.translator.options == [Options(deadline=Deadline(60))]
+
+
+@pytest.mark.parametrize("path", ["/translate", "/align"])
+def test_a_timeout_counts_from_the_arrival(
+    path: str, client: TestClient, catalog: FakeCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.handlers.arrival", lambda: 7.0)
+    body = {"text": "Thanks", "pairs": [{"source_text": "Thanks"}], "timeout": 3}
+    del body["pairs" if path == "/translate" else "text"]
+    assert client.post(path, json=body).status_code == 200
+    within = catalog.translator.options[0].deadline
+    assert within is not None
+    assert (within.seconds, within.since) == (3, 7.0)
 
 
 def test_options_reach_the_translator(client: TestClient, catalog: FakeCatalog) -> None:
@@ -79,7 +93,9 @@ def test_options_reach_the_translator(client: TestClient, catalog: FakeCatalog) 
         "max_length": 7,
     }
     answer = client.post("/translate", json=asked).json()
-    assert catalog.translator.options == [Options(4, 3, "none", "word", False, 7, timeout=60)]
+    assert catalog.translator.options == [
+        Options(4, 3, "none", "word", False, 7, deadline=Deadline(60))
+    ]
     first, second = answer["translations"]
     assert first["sentences"][0]["attention"] is None
     assert len(first["sentences"][0]["alternatives"]) == 2
@@ -96,7 +112,7 @@ def test_pairs_are_aligned(client: TestClient, catalog: FakeCatalog) -> None:
     response = client.post("/align", json={"pairs": pairs})
     answer = AlignAnswer.model_validate(response.json())
     assert [alignment.pharaoh for alignment in answer.alignments] == ["0-0"] * 4
-    assert catalog.translator.options == [Options(timeout=60)]
+    assert catalog.translator.options == [Options(deadline=Deadline(60))]
     assert catalog.translator.pairs == [
         Pair("Thanks", "Merci"),
         Pair(("Good", "day"), ("Bonjour",)),
@@ -110,7 +126,9 @@ def test_one_pair_is_fetched(client: TestClient, catalog: FakeCatalog) -> None:
     answer = AlignAnswer.model_validate(client.get("/align", params=query).json())
     assert len(answer.alignments) == 1
     assert catalog.translator.pairs == [Pair("Thänks", None)]
-    assert catalog.translator.options == [Options(attention="cross", unit="word", timeout=60)]
+    assert catalog.translator.options == [
+        Options(attention="cross", unit="word", deadline=Deadline(60))
+    ]
 
 
 def test_both_directions_are_merged(client: TestClient, catalog: FakeCatalog) -> None:
@@ -124,8 +142,8 @@ def test_both_directions_are_merged(client: TestClient, catalog: FakeCatalog) ->
     assert links == [(0, 0, 0.7356), (2, 3, 0.25)]
     assert found.pharaoh == "0-0 2-3"
     assert found.diagnostics is not None
-    assert catalog.translator.options == [Options(timeout=60, diagnostics=True)]
-    assert catalog.reversed.options == [Options(attention="none", timeout=60)]
+    assert catalog.translator.options == [Options(deadline=Deadline(60), diagnostics=True)]
+    assert catalog.reversed.options == [Options(attention="none", deadline=Deadline(60))]
     query = {"source_text": "Thanks", "symmetrize": "intersection"}
     answer = AlignAnswer.model_validate(client.get("/align", params=query).json())
     assert [alignment.pharaoh for alignment in answer.alignments] == ["0-0"]

@@ -12,6 +12,7 @@ import pytest
 
 from service import crew as room
 from service.admission import Admission, Ticket
+from service.deadline import Deadline
 from service.engine import Capacity, Engine
 from service.errors import InterlineaError, ShuttingDown, StepFailed, Unavailable
 from service.lane import Lane
@@ -309,7 +310,7 @@ def test_nothing_of_a_closed_engine_is_left_for_the_collector(runner: CountingRu
 def test_tickets_know_who_has_taken_them() -> None:
     async def scenario() -> None:
         admission = Admission(2, 10)
-        admission.admit([job(2), job(3), job(4)], [4, 4, 4], 10.0)
+        admission.admit([job(2), job(3), job(4)], [4, 4, 4], Deadline(10))
         one, other = object(), object()
         (mine,) = admission.take(one, 0, 0, 1)
         (theirs,) = admission.take(other, 0, 0, 1)

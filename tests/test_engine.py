@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from service.admission import Job
 from service.beam import Beam
+from service.deadline import Deadline
 from service.engine import Capacity, Engine
 from service.errors import (
     DeadlineExceeded,
@@ -164,6 +166,16 @@ def test_a_full_queue_refuses_a_whole_request_before_any_of_it_starts(
     asyncio.run(scenario())
 
 
+def test_what_was_long_on_its_way_is_refused_where_its_answer_would_be_late(engine: Engine) -> None:
+    now = time.monotonic()
+    asyncio.run(engine.run([job(2)], Deadline(100, now - 40)))
+    with pytest.raises(QueueFull):
+        asyncio.run(engine.run([job(2)], Deadline(100, now - 60)))
+    with pytest.raises(DeadlineExceeded):
+        asyncio.run(engine.run([job(2)], Deadline(100, now - 101)))
+    assert engine.pending == 0
+
+
 def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(engine: Engine) -> None:
     assert run(engine, *[job(2) for _ in range(9)]) == [(2, 0)] * 9
 
@@ -196,7 +208,7 @@ def test_after_the_grace_period_nobody_waits_forever(runner: CountingRunner) -> 
 def test_a_deadline_drops_the_work_within_one_step(engine: Engine, runner: CountingRunner) -> None:
     async def scenario() -> None:
         runner.gate.clear()
-        late = asyncio.create_task(engine.run([job(*[2] * 40), job(*[3] * 40)], timeout=0.05))
+        late = asyncio.create_task(engine.run([job(*[2] * 40), job(*[3] * 40)], Deadline(0.05)))
         with pytest.raises(DeadlineExceeded) as caught:
             await late
         assert caught.value.detail == {"timeout": 0.05}

@@ -13,6 +13,7 @@ from service.answers import (
     ModelAnswer,
     TranslateAnswer,
 )
+from service.deadline import Deadline
 from service.errors import RequestError
 from service.options import Options, Pair
 from service.schemas import MOST_ERRORS, AlignQuery, AlignRequest, TranslateRequest, read
@@ -29,7 +30,7 @@ def errors(shape: type[TranslateRequest] | type[AlignRequest], value: object) ->
 def test_a_text_alone_has_every_default() -> None:
     request = read(TranslateRequest, {"text": "Hi"})
     assert request.texts() == ["Hi"]
-    assert request.options(600) == Options()
+    assert request.options(600, 0.0) == Options(deadline=Deadline(600))
     assert (request.source, request.target) == (None, None)
 
 
@@ -53,8 +54,11 @@ def test_every_option_is_read() -> None:
     }
     request = read(TranslateRequest, value)
     assert request.texts() == ["Hi", ""]
-    assert request.options(600) == Options(5, 2, "none", "word", False, 9, 0.5, 2.5, True, True)
-    assert request.options(1.5).timeout == 1.5
+    wanted = Options(5, 2, "none", "word", False, 9, 0.5, Deadline(2.5), True, True)
+    assert request.options(600, 0.0) == wanted
+    within = request.options(1.5, 7.0).deadline
+    assert within is not None
+    assert (within.seconds, within.since) == (1.5, 7.0)
     assert request.model_dump() == value
 
 
@@ -112,15 +116,15 @@ def test_a_refusal_does_not_echo_what_was_sent() -> None:
 
 def test_the_target_says_the_script() -> None:
     request = read(TranslateRequest, {"text": "Hi", "target": "zh-Hant-TW"})
-    assert request.options(600) == Options(script="zh-TW")
+    assert request.options(600, 0.0) == Options(deadline=Deadline(600), script="zh-TW")
     pairs = [{"source_text": "Hi"}]
     asked = read(AlignRequest, {"pairs": pairs, "target": "zh-Hant"})
-    assert asked.options(600) == Options(script="zh-Hant")
+    assert asked.options(600, 0.0) == Options(deadline=Deadline(600), script="zh-Hant")
 
 
 def test_pairs_are_handed_on_as_they_are() -> None:
     request = read(AlignRequest, examples.ALIGN)
-    assert request.options(600) == Options()
+    assert request.options(600, 0.0) == Options(deadline=Deadline(600))
     assert request.translator_pairs() == [
         Pair("Thank you.", "Merci."),
         Pair(("Good", "morning", "!"), ("Bonjour", "!")),
@@ -131,7 +135,7 @@ def test_pairs_are_handed_on_as_they_are() -> None:
 def test_a_merge_and_diagnostics_are_asked_for_by_name() -> None:
     request = read(AlignRequest, examples.ALIGN | {"symmetrize": "union", "diagnostics": True})
     assert request.symmetrize == "union"
-    assert request.options(600) == Options(diagnostics=True)
+    assert request.options(600, 0.0) == Options(deadline=Deadline(600), diagnostics=True)
     assert read(AlignRequest, examples.ALIGN | {"symmetrize": None}).symmetrize is None
     for name, wrong in (("symmetrize", "vote"), ("symmetrize", True), ("diagnostics", "yes")):
         (error,) = errors(AlignRequest, examples.ALIGN | {name: wrong})

@@ -1,6 +1,7 @@
 """What a request spent its time on: phases, sums, and the stamps that the engine makes."""
 
 import asyncio
+import time
 from contextvars import copy_context
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from service.options import Options, Pair
 from service.timing import Times, calls, length, merged, phases
 from service.translator import Translator
-from service.visit import CURRENT, Visit
+from service.visit import CURRENT, Visit, arrival
 
 STATIONS = ("admitted", "taken", "encoding", "encoded", "boarded", "done")
 
@@ -18,6 +19,16 @@ def times(*stations: float, source: int = 1, steps: int = 0, target: int = 0) ->
     for name, at in zip(STATIONS, stations, strict=False):
         setattr(one, name, at)
     return one
+
+
+def test_a_request_came_when_its_visit_began() -> None:
+    def within() -> float:
+        CURRENT.set(Visit("me", started=0.5))
+        return arrival()
+
+    before = time.monotonic()
+    assert copy_context().run(within) == 0.5
+    assert before <= arrival() <= time.monotonic(), "outside of all visits it is now"
 
 
 def test_intervals_that_meet_become_one() -> None:

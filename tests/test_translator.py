@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.deadline import Deadline
 from service.errors import (
     DeadlineExceeded,
     EmptyWord,
     InvalidBeam,
     InvalidEncoding,
+    QueueFull,
     RequestError,
     SentenceTooLong,
 )
@@ -352,8 +355,17 @@ def test_a_text_of_nothing_streams_the_answer_alone(translator: Translator) -> N
     assert [type(event) for event in told(translator, ["  "], Options())] == [list]
 
 
+def test_a_request_that_comes_too_late_is_not_looked_at(translator: Translator) -> None:
+    late = Deadline(5, time.monotonic() - 6)
+    with pytest.raises(DeadlineExceeded) as caught:
+        translate(translator, "\ud800", options=Options(deadline=late))
+    assert caught.value.detail == {"timeout": 5}
+    with pytest.raises(DeadlineExceeded):
+        asyncio.run(translator.align([Pair("\ud800", None)], Options(deadline=late)))
+
+
 def test_a_deadline_is_kept(translator: Translator) -> None:
     texts = sentences(200)
-    with pytest.raises(DeadlineExceeded):
-        translate(translator, *texts, options=Options(beam_size=4, timeout=0.001))
-    assert translate(translator, "The tree?", options=Options(timeout=30))
+    with pytest.raises((DeadlineExceeded, QueueFull)):
+        translate(translator, *texts, options=Options(beam_size=4, deadline=Deadline(0.001)))
+    assert translate(translator, "The tree?", options=Options(deadline=Deadline(30)))

@@ -8,6 +8,7 @@ import pytest
 
 from service.admission import Job
 from service.beam import Beam
+from service.deadline import Deadline
 from service.engine import Capacity, Engine
 from service.errors import DeadlineExceeded, InterlineaError, StepFailed
 from service.hypotheses import Chosen, Path, Source
@@ -193,7 +194,7 @@ def test_who_goes_while_encoded_is_not_read(engine: Engine, runner: ForcingRunne
 def test_a_deadline_holds_for_pairs(engine: Engine, runner: ForcingRunner) -> None:
     async def scenario() -> None:
         runner.gate.clear()
-        late = asyncio.create_task(engine.run([pair_of(200), pair_of(190)], timeout=0.05))
+        late = asyncio.create_task(engine.run([pair_of(200), pair_of(190)], Deadline(0.05)))
         with pytest.raises(DeadlineExceeded):
             await late
         runner.gate.set()

@@ -19,7 +19,8 @@ from service.app import create_app
 from service.bundle import Bundle
 from service.canary import prove
 from service.catalog import Catalog
-from service.engine import DEFAULT_TIMEOUT, Capacity, Engine
+from service.deadline import Deadline
+from service.engine import Capacity, Engine
 from service.errors import InterlineaError
 from service.hypotheses import Path
 from service.translator import Translator
@@ -46,8 +47,11 @@ class BatchEngine(Engine):
         self._lanes = lanes
         self._batches = Batcher([lane.run for lane in lanes], size, window)
 
-    async def run(self, jobs: Sequence[Job], timeout: float = DEFAULT_TIMEOUT) -> list[list[Path]]:
-        """Decode jobs, in batches with those of other requests; a batch knows no `timeout`."""
+    def check(self, deadline: Deadline | None) -> None:
+        """Nothing is refused."""
+
+    async def run(self, jobs: Sequence[Job], deadline: Deadline | None = None) -> list[list[Path]]:
+        """Decode jobs, in batches with those of other requests; a batch knows no deadline."""
         return await self._batches.run(jobs)
 
     def trouble(self) -> str | None:
