@@ -6,10 +6,9 @@ text -> sentences and gaps -> ids and spans -> engine -> tokens, scores and atte
 No HTTP here, and no model: `service.engine` runs it, `service.bundle` describes it.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from service import alignment
 from service.admission import Job
@@ -40,6 +39,7 @@ from service.translation import (
     Translation,
 )
 from service.trial import try_out
+from service.turns import turns
 from service.units import EOS, Unit, UnitPair, Units, check_length, source_side, target_side
 
 
@@ -104,9 +104,9 @@ class Translator:
         Raises `RequestError` before any work starts, `Unavailable` and `StepFailed`.
         """
         options = self._settled(options, "cross")
-        prepared = self._prepare(texts, options, meter)
+        prepared = await self._prepare(texts, options, meter)
         answers = await self._run(self._jobs(prepared, options), options, meter)
-        return self._finish(prepared, answers, options)
+        return await self._finish(prepared, answers, options)
 
     async def stream(
         self, texts: Sequence[str], options: Options, meter: Meter = UNMETERED
@@ -117,7 +117,7 @@ class Translator:
         whole is what `translate` returns; raises as that does, at the first step or later.
         """
         options = self._settled(options, "cross")
-        prepared = self._prepare(texts, options, meter)
+        prepared = await self._prepare(texts, options, meter)
         jobs = self._jobs(prepared, options, watched=True)
         answers: dict[int, list[Path]] = {}
         spellings = [self._target.spelling() for _ in jobs]
@@ -131,18 +131,19 @@ class Translator:
                         answers[index] = event
                         sentence = self._sentence(place.unit, event, 0, options)
                         yield SentenceDone(place.text, place.sentence, sentence)
-        yield self._finish(prepared, [answers[index] for index in range(len(jobs))], options)
+        yield await self._finish(prepared, [answers[i] for i in range(len(jobs))], options)
 
-    def _prepare(self, texts: Sequence[str], options: Options, meter: Meter) -> _Prepared:
+    async def _prepare(self, texts: Sequence[str], options: Options, meter: Meter) -> _Prepared:
         self._engine.check(options.deadline)
-        segmented = [self._segment(text, options) for text in texts]
+        segmented = [one async for one in turns(self._segment(text, options) for text in texts)]
         sentences = sum(len(one.sentences) for one in segmented)
         meter.check(self._estimator.least(sentences, options))
-        places = [
+        made = (
             _Place(text, number, self._units.text(s.text, s.span.start, "source"))
             for text, one in enumerate(segmented)
             for number, s in enumerate(one.sentences)
-        ]
+        )
+        places = [place async for place in turns(made)]
         for index, place in enumerate(places):
             check_length(place.unit, self._units.limits["source"], index, place.text, "source")
         meter.begin(self._estimator.translation((place.unit for place in places), options))
@@ -151,14 +152,11 @@ class Translator:
     def _jobs(self, prepared: _Prepared, options: Options, watched: bool = False) -> list[Job]:
         return [self._job(place.unit, options, watched) for place in prepared.places]
 
-    def _finish(
+    async def _finish(
         self, prepared: _Prepared, answers: Sequence[list[Path]], options: Options
     ) -> list[Translation]:
-        left = iter(zip(prepared.places, answers, strict=True))
-        return [
-            self._assemble(one, list(islice(left, len(one.sentences))), options)
-            for one in prepared.segmented
-        ]
+        async with aclosing(turns(zip(prepared.places, answers, strict=True))) as answered:
+            return [await self._assemble(one, answered, options) for one in prepared.segmented]
 
     def _told(
         self, place: _Place, chosen: Chosen, spelling: Spelling, options: Options
@@ -193,14 +191,15 @@ class Translator:
         known = self._units.stand_ins
         return Source(length, special.eos, special.bos, self._delays, copies, owed, known)
 
-    def _assemble(
-        self, one: Segmented, answered: Sequence[tuple[_Place, list[Path]]], options: Options
+    async def _assemble(
+        self, one: Segmented, answered: AsyncIterator[tuple[_Place, list[Path]]], options: Options
     ) -> Translation:
-        """Rejoin sentences and gaps; every target span counts from the start of the whole."""
+        """Rejoin the next sentences and their gaps; target spans count from the whole's start."""
         gaps = self._target_gaps(one)
         text, sentences = gaps[0], []
         tokens, total = 0, 0.0
-        for (place, paths), gap in zip(answered, gaps[1:], strict=True):
+        for gap in gaps[1:]:
+            place, paths = await anext(answered)
             sentence = self._sentence(place.unit, paths, len(text), options)
             sentences.append(sentence)
             text += sentence.best.target.text + gap
@@ -244,12 +243,13 @@ class Translator:
         """
         options = self._settled(options, "alignment")
         self._engine.check(options.deadline)
-        ready = [
+        given = (
             self._units.given(pair.source, "source")
             if pair.target is None
             else self._units.pair(pair.source, pair.target)
             for pair in pairs
-        ]
+        )
+        ready = [one async for one in turns(given)]
         limits = self._units.limits
         for index, one in enumerate(ready):
             source = one.source if isinstance(one, UnitPair) else one
@@ -286,7 +286,7 @@ class Translator:
         answers = await self._run(jobs, options, meter)
         return [
             self._aligned(pair, paths[0], options)
-            for pair, paths in zip(pairs, answers, strict=True)
+            async for pair, paths in turns(zip(pairs, answers, strict=True))
         ]
 
     async def _made(

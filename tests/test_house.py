@@ -28,6 +28,7 @@ GROUPS = {
         "external_data",
         "pulse",
         "deadline",
+        "turns",
     ),
     1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     1.75: ("manifest",),
