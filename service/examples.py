@@ -23,7 +23,7 @@ ALIGN_QUERY: Example = {
     "target": "fr",
 }
 
-_MODEL: Example = {"name": "en-fr", "version": "2026.11.21+18094a07"}
+_MODEL: Example = {"name": "en-fr", "version": "2026.11.22+6599fbb5"}
 
 _SOURCE: Example = {
     "text": "Thank you.",
@@ -45,22 +45,22 @@ _TARGET: Example = {
     "text": "Merci.",
     "span": [0, 6],
     "tokens": [
-        {"text": "Merci", "span": [0, 5], "score": -0.0731},
-        {"text": ".", "span": [5, 6], "score": -0.142},
-        {"text": "", "span": [6, 6], "special": "</s>", "score": -0.1121},
+        {"text": "Merci", "span": [0, 5], "score": -0.0845},
+        {"text": ".", "span": [5, 6], "score": -0.1577},
+        {"text": "", "span": [6, 6], "special": "</s>", "score": -0.1282},
     ],
     "words": [{"text": "Merci", "span": [0, 5]}, {"text": ".", "span": [5, 6]}],
 }
 
 _CROSS = [
-    [0.9748, 0.0211, 0.001, 0.003],
-    [0.0099, 0.0264, 0.9625, 0.0012],
-    [0.0095, 0.0048, 0.0085, 0.9772],
+    [0.9632, 0.0341, 0.0013, 0.0014],
+    [0.0055, 0.0176, 0.9764, 0.0006],
+    [0.0171, 0.0076, 0.0144, 0.961],
 ]
-_ALIGNMENT = [[0.9956, 0.0043, 0.0001, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+_ALIGNMENT = [[0.9975, 0.0025, 0.0001, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 
 _LINKS: list[Example] = [
-    {"source": 0, "target": 0, "score": 0.9956},
+    {"source": 0, "target": 0, "score": 0.9975},
     {"source": 2, "target": 1, "score": 1.0},
 ]
 
@@ -69,14 +69,14 @@ TRANSLATED: Example = {
     "translations": [
         {
             "text": "Merci.",
-            "score": -0.1091,
+            "score": -0.1235,
             "sentences": [
                 {
                     "source": _SOURCE,
                     "target": _TARGET,
                     "attention": _CROSS,
                     "alignment": _LINKS,
-                    "score": -0.1091,
+                    "score": -0.1235,
                     "finish_reason": "stop",
                     "alternatives": [],
                 }
@@ -94,7 +94,7 @@ ALIGNED: Example = {
             "attention": _ALIGNMENT,
             "alignment": _LINKS,
             "pharaoh": "0-0 2-1",
-            "score": -0.1091,
+            "score": -0.1235,
         }
     ],
 }
@@ -102,21 +102,21 @@ ALIGNED: Example = {
 DIAGNOSTICS: Example = {
     "attention": "alignment",
     "entropy": {
-        "cross": {"words": [0.018, 1.0686, 0.3074], "mean": 0.4647},
-        "alignment": {"words": [0.0, 0.398, 0.0642], "mean": 0.1541},
+        "cross": {"words": [0.0201, 1.1389, 0.3478], "mean": 0.5023},
+        "alignment": {"words": [0.0, 0.239, 0.1123], "mean": 0.1171},
     },
-    "end_mass": {"cross": [0.0013, 0.0211, 0.0006], "alignment": [0.0, 0.0007, 0.0]},
+    "end_mass": {"cross": [0.0012, 0.0397, 0.001], "alignment": [0.0, 0.0003, 0.0]},
     "coverage": [
-        {"received": 1.0846, "strongest": 1.0, "linked": True},
-        {"received": 0.8972, "strongest": 0.8972, "linked": True},
-        {"received": 0.018, "strongest": 0.0117, "linked": False},
-        {"received": 0.0096, "strongest": 0.0096, "linked": False},
-        {"received": 0.9898, "strongest": 0.9882, "linked": True},
+        {"received": 1.0356, "strongest": 1.0, "linked": True},
+        {"received": 0.9508, "strongest": 0.9508, "linked": True},
+        {"received": 0.0305, "strongest": 0.0236, "linked": False},
+        {"received": 0.0052, "strongest": 0.0052, "linked": False},
+        {"received": 0.9776, "strongest": 0.9763, "linked": True},
     ],
     "unattended": [2, 3],
     "unsourced": [],
     "repeated_focus": [],
-    "evidence": {"omission": 0.7148, "hallucination": 0.0},
+    "evidence": {"omission": 0.7108, "hallucination": 0.0},
     "warnings": [
         {
             "code": "possible_omission",
@@ -128,10 +128,10 @@ DIAGNOSTICS: Example = {
 }
 
 TIMING: Example = {
-    "queue": 0.26,
-    "encode": 11.32,
-    "decode": 24.61,
-    "total": 62.41,
+    "queue": 0.29,
+    "encode": 6.29,
+    "decode": 15.5,
+    "total": 22.42,
     "steps": 12,
     "source_tokens": 11,
     "target_tokens": 12,
@@ -150,10 +150,10 @@ MODELS: list[Example] = [
         "attention": ["cross", "alignment"],
         "heads": {"cross": 1, "alignment": 1},
         "alignment_from": "alignment",
-        "link_rule": {"attention": "alignment", "rule": "mutual-best", "threshold": 0.46},
-        "warn_from": {"omission": 0.315, "hallucination": 0.57},
+        "link_rule": {"attention": "alignment", "rule": "mutual-best", "threshold": 0.4},
+        "warn_from": {"omission": 0.299, "hallucination": 0.568},
         "limits": {"source_tokens": 400, "target_tokens": 800, "source_multiple": 4},
-        "metrics": [{"set": "tatoeba.en-fr", "precision": "int8", "bleu": 39.3, "chrf": 59.72}],
+        "metrics": [{"set": "tatoeba.en-fr", "precision": "int8", "bleu": 40.23, "chrf": 60.22}],
     }
 ]
 
