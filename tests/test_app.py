@@ -216,7 +216,7 @@ def test_examples_work_as_they_stand(client: TestClient) -> None:
     assert client.get("/align", params=examples.ALIGN_QUERY).status_code == 200
 
 
-def test_lists(client: TestClient, catalog: FakeCatalog) -> None:
+def test_lists(client: TestClient) -> None:
     for model in client.get("/models").json():
         ModelAnswer.model_validate(model)
     (language,) = client.get("/languages").json()

@@ -20,6 +20,7 @@ from service.keys import KeyStore, Standing, Terms, month_of
 from service.settings import Settings
 from tests.served import app_of
 from tests.stand_ins import FakeCatalog
+from tests.test_app import refused
 
 NOW = 1_800_000_000.0
 
@@ -70,14 +71,6 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
 def client(server: Server) -> Iterator[TestClient]:
     with TestClient(server.app(), raise_server_exceptions=False) as made:
         yield made
-
-
-def refused(response: Any, status: int, code: str) -> Any:
-    assert response.status_code == status, response.text
-    error = response.json()["error"]
-    assert error["code"] == code
-    assert error["request_id"] == response.headers["X-Request-ID"]
-    return error.get("detail")
 
 
 @pytest.mark.parametrize(
