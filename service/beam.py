@@ -61,8 +61,10 @@ class Beam:
                     self._finished.append(self._trail.path(node, True))
                 continue
             written = self._written[beam].after(token, self._trail.source)
-            if len(kept) < self._size and written is not None:
+            if written is not None:
                 kept.append((beam, node, written))
+            if len(kept) == self._size:
+                break  # what comes now neither goes on nor counts as an end
         if self._trail.source.stand_ins:
             self._keep_foremost(kept, outputs, rows)
         if len(self._finished) >= self._size or not kept:

@@ -4,7 +4,6 @@ A language is asked for by BCP-47 code in any case: "fr-CA" finds a bundle for "
 else for its base language "fr". A code left out is filled in only if one bundle fits.
 """
 
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -97,15 +96,11 @@ class Catalog:
                 {"needed": [source, target], **(error.detail or {})},
             ) from None
 
-    def close(self, grace: float = 0.0, but: Collection[Translator] = ()) -> None:
-        """Take nothing new, finish what is on board, and stop every thread.
-
-        Translators in `but` go on.
-        """
-        end = time.monotonic() + grace
+    def close(self, but: Collection[Translator] = ()) -> None:
+        """Take nothing new, fail what is on board, and stop every thread but those of `but`."""
         for translator in self._translators:
             if translator not in but:
-                translator.close(max(0.0, end - time.monotonic()))
+                translator.close(0.0)
 
     def _pairs(self) -> list[tuple[str, str]]:
         return sorted({(t.manifest.source.code, t.manifest.target.code) for t in self._translators})

@@ -71,12 +71,12 @@ class Device:
         except Exception as error:  # the library raises bare types of its own
             raise StepFailed(f"the model failed: {error}") from error
 
-    def open(self, content: bytes, name: str, threads: int) -> "Session":
+    def open(self, content: bytes, name: str) -> "Session":
         """Load a graph from the bytes of a file; raises `DamagedBundle` or `DeviceMissing`."""
         check_self_contained(content, name)
         if self.floats:
             content = dequantise.in_float32(content, name)
-        return Session(self, content, name, threads)
+        return Session(self, content, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,10 @@ class Port:
 class Session:
     """A graph on a device; threads may share it, for it runs outside the interpreter lock."""
 
-    def __init__(self, device: Device, graph: bytes, name: str, threads: int) -> None:
+    def __init__(self, device: Device, graph: bytes, name: str) -> None:
         self._device = device
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1  # the workers are the threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.load_model_format", "ONNX")  # never guessed
@@ -210,7 +210,7 @@ def _prove(device: Device) -> None:
     onnxruntime.preload_dlls()  # CUDA's libraries, where they came as Python packages
     ones = np.ones(2, np.float32)
     try:
-        session = Session(device, PROBE, "the probe", threads=1)
+        session = Session(device, PROBE, "the probe")
         _, kept = session.run_bound([], ["y"], {"x": device.upload(ones)})
         sums = device.download(kept["y"])
     except (DamagedBundle, StepFailed) as error:

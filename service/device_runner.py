@@ -18,10 +18,8 @@ from service.slots import AnySlots, Held
 class DeviceRunner(Runner):
     """The encoder and decoder sessions of one bundle, on a device other than the host."""
 
-    def __init__(
-        self, read: Callable[[str], bytes], model: Model, device: Device, threads: int = 1
-    ) -> None:
-        super().__init__(read, model, threads, device)
+    def __init__(self, read: Callable[[str], bytes], model: Model, device: Device) -> None:
+        super().__init__(read, model, device)
         self._device = device
         self._stay = [state.output for state in model.state]
         self._come = [name for name in self._decoder_outputs if name not in self._stay]

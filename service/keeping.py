@@ -40,11 +40,7 @@ class Swapped:
     whole: str
     kept: tuple[Kept, ...]
 
-    def in_whole(self, span: Span) -> Span:
-        """Return where a span of `text` lies in the whole."""
-        return self.all_in_whole((span,))[0]
-
-    def all_in_whole(self, spans: Sequence[Span]) -> tuple[Span, ...]:
+    def in_whole(self, spans: Sequence[Span]) -> tuple[Span, ...]:
         """Return where spans of `text` lie in the whole."""
         if not self.kept:
             return tuple(spans)

@@ -47,6 +47,13 @@ class Left:
         self.posts.append((ticket, event))
         self.tickets.append(ticket)
 
+    def fail(self, batch: Sequence[Ticket], error: Exception) -> None:
+        """Note that a batch failed, and end those in it that have not ended yet."""
+        self.went_well = False
+        for ticket in batch:
+            if ticket not in self.tickets:
+                self.end(ticket, _typed(error))
+
     def count(self, tally: Tally) -> None:
         """Note what came of the tickets; those without a last event were dropped."""
         dropped = len(self.tickets)
@@ -108,9 +115,7 @@ class Lane:
             except Exception as error:
                 log.exception("encoding failed", extra=_requests(batch))
                 self._tally.failed_encodings += 1
-                left.went_well = False
-                for ticket in batch:
-                    left.end(ticket, _typed(error))
+                left.fail(batch, error)
                 continue
             self._note_encoded(batch, begun)
             for ticket, one in zip(batch, encoded, strict=True):
@@ -154,10 +159,7 @@ class Lane:
         except Exception as error:
             log.exception("reading given targets failed", extra=_requests(tickets))
             self._tally.failed_readings += 1
-            left.went_well = False
-            for ticket in tickets:
-                if ticket not in left.tickets:
-                    left.end(ticket, _typed(error))
+            left.fail(tickets, error)
         self._note_read(tickets, batch, begun)
         self._release(tickets)
         return left
@@ -174,12 +176,10 @@ class Lane:
             self._board(batch, begun)
             self._decode(left)
         except Exception as error:
-            log.exception("a step failed", extra=_requests(self._running()))
+            running = self._running()
+            log.exception("a step failed", extra=_requests(running))
             self._tally.failed_steps += 1
-            for ticket in self._running():
-                if ticket not in left.tickets:
-                    left.end(ticket, _typed(error))
-            left.went_well = False
+            left.fail(running, error)
             self._slots = self._runner.slots(self._capacity)  # who knows what they hold now
         self._note_step(time.monotonic() - begun)
         self._release([ticket for ticket in left.tickets if ticket.sequence.rows])

@@ -41,7 +41,7 @@ class Life:
         """Load every bundle; raises what loading raises."""
         catalog = await asyncio.to_thread(self._load, self._settings)
         if self._refusing:
-            await asyncio.to_thread(catalog.close, 0.0)
+            await asyncio.to_thread(catalog.close)
             return
         self._generations.begin(catalog)
         await asyncio.to_thread(memory.give_back)  # loading took much for a moment
@@ -107,7 +107,7 @@ class Life:
             old = self._generations.catalog
             new = await asyncio.to_thread(old.reloaded)
             if self._refusing:
-                await asyncio.to_thread(new.close, 0.0, old.translators())
+                await asyncio.to_thread(new.close, old.translators())
                 raise ShuttingDown("the server is shutting down")
             self._generations.begin(new)
         finally:

@@ -53,40 +53,30 @@ def check_demand(demand: Demand, settings: Settings, form: MatrixForm) -> None:
 
     Raises `TooManyTokens`, `TooManyHypotheses` or `AttentionTooLarge`.
     """
-    count, limit = demand.tokens, settings.max_tokens
+    count = demand.tokens
+    what = f"the texts have {count} tokens together"
+    _check_most(TooManyTokens, what, count, settings.max_tokens)
+    count = demand.rows
+    what = f"the sentences have {count} hypotheses together, each as many as beam_size"
+    _check_most(TooManyHypotheses, what, count, settings.max_hypotheses)
+    count = demand.cells * CELL_BYTES[form]
+    instead = '"attention": "none"' + (' or "matrix": "integers"' if form == "decimals" else "")
+    what = f"the matrices would take about {count} bytes; ask for {instead}, or send less"
+    _check_most(AttentionTooLarge, what, count, settings.max_attention_bytes)
+
+
+def _check_most(kind: type[RequestError], what: str, count: int, limit: int) -> None:
     if count > limit:
-        what = f"the texts have {count} tokens together"
-        raise _past(TooManyTokens, what, count, limit)
-    count, limit = demand.rows, settings.max_hypotheses
-    if count > limit:
-        what = f"the sentences have {count} hypotheses together, each as many as beam_size"
-        raise _past(TooManyHypotheses, what, count, limit)
-    count, limit = demand.cells * CELL_BYTES[form], settings.max_attention_bytes
-    if count > limit:
-        instead = '"attention": "none"' + (' or "matrix": "integers"' if form == "decimals" else "")
-        what = f"the matrices would take about {count} bytes; ask for {instead}, or send less"
-        raise _past(AttentionTooLarge, what, count, limit)
+        raise kind(f"{what}; at most {limit} are accepted", {"count": count, "limit": limit})
 
 
 def _check_count(count: int, limit: int) -> None:
-    if count > limit:
-        raise TooManyTexts(
-            f"{count} texts in one request; at most {limit} are accepted",
-            {"count": count, "limit": limit},
-        )
-
-
-def _past(kind: type[RequestError], what: str, count: int, limit: int) -> RequestError:
-    return kind(f"{what}; at most {limit} are accepted", {"count": count, "limit": limit})
+    _check_most(TooManyTexts, f"{count} texts in one request", count, limit)
 
 
 def _check_characters(texts: Sequence[Text], limit: int) -> int:
     count = sum(_characters(text) for text in texts)
-    if count > limit:
-        raise TextTooLong(
-            f"the texts have {count} characters together; at most {limit} are accepted",
-            {"count": count, "limit": limit},
-        )
+    _check_most(TextTooLong, f"the texts have {count} characters together", count, limit)
     return count
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from service import fields, files
+from service import fields
 from service.errors import DamagedBundle
 from service.fields import Between, Like, Short
 
@@ -204,12 +204,6 @@ class Manifest:
             "limits": asdict(self.model.limits),
             "metrics": [dict(metric) for metric in self.metrics],
         }
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Parse a manifest; raises `DamagedBundle` that names the field at fault."""
-    content = files.content(path.resolve(), fields.MOST_BYTES)
-    return parse_manifest(content, f"{path.parent.name}: {path.name}")
 
 
 def parse(kind: type[T], data: object, where: str) -> T:

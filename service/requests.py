@@ -104,7 +104,7 @@ async def unless_gone(request: Request, work: Coroutine[object, object, Result])
     The body must have been read. Raises `Cancelled` where nobody waits for the result any more.
     """
     task = asyncio.create_task(work)
-    gone = asyncio.create_task(until_gone(request.receive))
+    gone = asyncio.create_task(_until_gone(request.receive))
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -118,12 +118,6 @@ async def unless_gone(request: Request, work: Coroutine[object, object, Result])
         await asyncio.gather(task, gone, return_exceptions=True)
 
 
-async def until_gone(receive: Receive) -> None:
-    """Return when the client has closed the connection; the body must have been read."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 def _check_media_type(request: Request) -> None:
     headers = request.headers
     if headers.get("content-encoding", "identity").lower() != "identity":
@@ -133,6 +127,12 @@ def _check_media_type(request: Request) -> None:
     charset = message.get_content_charset("utf-8")
     if message.get_content_type() != "application/json" or charset not in ("utf-8", "utf8"):
         raise UnsupportedMediaType('send JSON in UTF-8, with "Content-Type: application/json"')
+
+
+async def _until_gone(receive: Receive) -> None:
+    """Return when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

@@ -67,13 +67,7 @@ class Runner:
 
     _forced: Session | None = None
 
-    def __init__(
-        self,
-        read: Callable[[str], bytes],
-        model: Model,
-        threads: int = 1,
-        device: Device = HOST,
-    ) -> None:
+    def __init__(self, read: Callable[[str], bytes], model: Model, device: Device = HOST) -> None:
         self.model = model
         self._encoder_outputs = [*model.memory, *(state.start for state in model.state)]
         self._decoder_outputs = [
@@ -88,7 +82,7 @@ class Runner:
             role: str, takes: Sequence[str], gives: Sequence[str], device: Device
         ) -> Session:
             file = model.graph(role).file
-            session = device.open(read(file), file, threads)
+            session = device.open(read(file), file)
             contract.check(role, session, takes, gives)
             return session
 

@@ -15,7 +15,6 @@ from service.errors import RequestError
 from service.options import AttentionKind, Options, Pair
 from service.symmetrization import Method
 
-Unit = Literal["token", "word"]
 MatrixForm = Literal["decimals", "integers"]
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -90,6 +89,9 @@ Timed = Annotated[
         "all together, in milliseconds.",
     ),
 ]
+Unit = Annotated[
+    Literal["token", "word"], Field(description="What the rows and columns of the matrix are.")
+]
 Symmetrize = Annotated[
     Method | None,
     Field(
@@ -128,7 +130,7 @@ class TranslateRequest(_Request):
         "`cross`, or `none` where the model has no such attention.",
     )
     heads: Heads = False
-    unit: Unit = Field(default="token", description="What the rows and columns of the matrix are.")
+    unit: Unit = "token"
     split_sentences: bool = Field(
         default=True,
         description="Whether to translate sentence by sentence; otherwise a text is one.",
@@ -206,7 +208,7 @@ class AlignRequest(_Request):
         "where the model has no such attention.",
     )
     heads: Heads = False
-    unit: Unit = Field(default="token", description="What the rows and columns of the matrix are.")
+    unit: Unit = "token"
     symmetrize: Symmetrize = None
     timeout: Timeout = None
     matrix: Form = "decimals"
@@ -242,7 +244,7 @@ class AlignQuery(_Request):
         default=None, description="Which matrix to return; see `POST /align`."
     )
     heads: Annotated[Heads, Field(strict=False)] = False  # a query holds strings only
-    unit: Unit = Field(default="token", description="What the rows and columns of the matrix are.")
+    unit: Unit = "token"
     symmetrize: Symmetrize = None
     diagnostics: Annotated[Diagnose, Field(strict=False)] = False
     timing: Annotated[Timed, Field(strict=False)] = False

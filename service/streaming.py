@@ -5,7 +5,6 @@ other; after that a failure is an `error` event. A client that leaves closes the
 with it the work.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -19,7 +18,7 @@ from service import wire
 from service.accounts import Charge
 from service.errors import Cancelled, InterlineaError
 from service.manifest import Manifest
-from service.requests import unless_gone, until_gone
+from service.requests import unless_gone
 from service.responses import failure, timed_json, to_json
 from service.schemas import MatrixForm
 from service.translation import Progress, SentenceDone, TokenChosen
@@ -79,18 +78,11 @@ class EventStream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until they end or nobody reads them any more."""
         async with aclosing(self._progress), aclosing(self._events):  # which may never start
-            sending = asyncio.create_task(self.stream_response(send))
-            gone = asyncio.create_task(until_gone(receive))
             try:
-                await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
-                if sending.done():
-                    sending.result()
-                elif (visit := CURRENT.get()) is not None:
-                    visit.code = Cancelled.code
-            finally:
-                sending.cancel()
-                gone.cancel()
-                await asyncio.gather(sending, gone, return_exceptions=True)
+                await unless_gone(Request(scope, receive), self.stream_response(send))
+            except Cancelled as gone:
+                if (visit := CURRENT.get()) is not None:
+                    visit.code = gone.code
 
 
 async def _first(progress: AsyncGenerator[Progress, None]) -> Progress:

@@ -32,35 +32,31 @@ def try_out(runner: Runner, source_pieces: int, target_pieces: int) -> None:
     slots.move([], 2)
     for _ in range(STEPS):
         stepped = runner.step([runner.model.special.bos, target_pieces - 1], *slots.gather())
-        _check(runner, stepped)
+        _check(runner, stepped, (2, runner.pieces))
+        _check_top(runner, stepped)
         slots.scatter(stepped.state, np.array([1, 0]))
     if runner.forces:
         targets = [target_pieces - 1, eos], [eos]
         for target, scored in zip(targets, runner.force(encoded, targets), strict=True):
-            _check_forced(runner, scored, len(target))
+            _check(runner, scored, (len(target),))
 
 
-def _check(runner: Runner, stepped: Stepped) -> None:
-    """Hold shapes and numbers of a step of two rows against the manifest."""
-    _check_array("log_probabilities", stepped.scores, (2, runner.pieces))
+def _check(runner: Runner, said: Stepped | Scored, scores: tuple[int, ...]) -> None:
+    """Hold scores of this shape, and as many rows of attention, against the manifest."""
+    _check_array("log_probabilities", said.scores, scores)
     for kind in runner.model.attention:
-        rows = stepped.attention[kind.kind]
+        rows = said.attention[kind.kind]
         heads = () if rows.ndim == 2 and kind.heads == 1 else (kind.heads,)
-        _check_array(kind.output, rows, (2, *heads, runner.width(2)))
+        _check_array(kind.output, rows, (scores[0], *heads, runner.width(2)))
+
+
+def _check_top(runner: Runner, stepped: Stepped) -> None:
+    """Hold the best few of a step of two rows against what there is."""
     scores, tokens = runner.top(stepped.scores, 3)
     best = min(3, runner.pieces)
     _check_array("top_scores", scores, (2, best))
     if tokens.shape != (2, best) or tokens.min() < 0 or tokens.max() >= runner.pieces:
         raise DamagedBundle("the candidates are no pieces")
-
-
-def _check_forced(runner: Runner, scored: Scored, length: int) -> None:
-    """Hold what was read of a given target against the manifest."""
-    _check_array("log_probabilities", scored.scores, (length,))
-    for kind in runner.model.attention:
-        rows = scored.attention[kind.kind]
-        heads = () if rows.ndim == 2 and kind.heads == 1 else (kind.heads,)
-        _check_array(kind.output, rows, (length, *heads, runner.width(2)))
 
 
 def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:

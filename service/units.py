@@ -172,7 +172,7 @@ class Units:
     ) -> Unit:
         """Return a text that was encoded with stand-ins, as what it is without them."""
         if swapped.kept:
-            encoded = Encoded(encoded.ids, swapped.all_in_whole(encoded.spans))
+            encoded = Encoded(encoded.ids, swapped.in_whole(encoded.spans))
         if given is None:
             whole = [one.span for one in swapped.kept]
             language = self._languages[role]

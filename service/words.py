@@ -36,7 +36,7 @@ def words(text: str, rule: str, whole: Sequence[Span] = ()) -> tuple[Span, ...]:
     """The words of a text in order: spans in code points, never overlapping, never whitespace.
 
     Each stretch in `whole` is a word of its own, whatever the rule. A rule that is not one of
-    `known_rules()` raises `BundleError`.
+    `RULES` raises `BundleError`.
     """
     pieces = _rule(rule)
     spans: list[Span] = []
@@ -57,11 +57,6 @@ def _words(text: str, start: int, end: int, pieces: Rule) -> list[Span]:
         for piece in _remembered(pieces, characters) if known else pieces(characters):
             spans.append(Span(start, start := start + len(piece)))
     return spans
-
-
-def known_rules() -> tuple[str, ...]:
-    """The names that a manifest may use."""
-    return tuple(RULES)
 
 
 def uax29(run: str) -> list[str]:

@@ -77,7 +77,8 @@ class Worker:
             for number, lane in enumerate(self._lanes):
                 if wanted := lane.wanted():
                     self._deliver(lane.join(self._take(number, lane.held, wanted)))
-                self._turn(lane)
+                if not lane.idle:
+                    self._turn(lane)
         for lane in self._lanes:
             self._deliver(lane.fail(self._stopped or ShuttingDown("the server has shut down")))
 

@@ -1,15 +1,35 @@
 """A stand-in for a bundle's runner: it says the numbers of the source, and counts."""
 
+import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from service.admission import Job
+from service.beam import Beam
 from service.errors import StepFailed
+from service.hypotheses import Source
 from service.runner import Encoded, Runner, Scored, Stepped
+from service.search import Greedy, Search
 from service.slots import Slots
 
 EOS, BOS, PIECES = 0, 1, 8
+
+
+def about(source: Sequence[int]) -> Source:
+    return Source(len(source), EOS, BOS, {"cross": 0})
+
+
+def job(*numbers: int, beams: int = 1) -> Job:
+    """A sentence to translate."""
+    source = (*numbers, EOS)
+    search: Search = Greedy(about(source), 50)
+    return Job(source, Beam(about(source), 50, beams, 1) if beams > 1 else search)
+
+
+async def wait_for(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, 5)
 
 
 class CountingRunner(Runner):

@@ -217,7 +217,7 @@ class FakeCatalog:
             raise self.following
         return cast(Catalog, self.following or self)
 
-    def close(self, grace: float = 0.0, but: Sequence[Translator] = ()) -> None:
+    def close(self, but: Sequence[Translator] = ()) -> None:
         for translator in self.translators():
             if translator not in but:
-                translator.close(grace, ShuttingDown("closed"))
+                translator.close(0.0, ShuttingDown("closed"))

@@ -1,10 +1,9 @@
 """The HTTP face, over a catalog that gives canned answers."""
 
 import asyncio
-import json
 import re
-from collections.abc import Iterator, MutableMapping
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -20,12 +19,11 @@ from service.answers import (
     TimingAnswer,
     TranslateAnswer,
 )
-from service.app import create_app
-from service.catalog import Catalog
 from service.deadline import Deadline
 from service.errors import ShuttingDown
 from service.options import Options, Pair
 from service.settings import Settings
+from tests.served import app_of, visiting
 from tests.stand_ins import FakeCatalog, FakeTranslator
 
 SERVER_TIMING = ["queue", "encode", "decode", "serialise", "total"]
@@ -39,7 +37,7 @@ def catalog() -> FakeCatalog:
 @pytest.fixture
 def client(catalog: FakeCatalog) -> Iterator[TestClient]:
     settings = Settings(max_body_bytes=4096, max_texts=4, max_characters=500, max_beam=4)
-    with TestClient(create_app(settings, lambda _: cast(Catalog, catalog))) as client:
+    with TestClient(app_of(catalog, settings)) as client:
         yield client
 
 
@@ -218,7 +216,7 @@ def test_examples_work_as_they_stand(client: TestClient) -> None:
     assert client.get("/align", params=examples.ALIGN_QUERY).status_code == 200
 
 
-def test_lists(client: TestClient, catalog: FakeCatalog) -> None:
+def test_lists(client: TestClient) -> None:
     for model in client.get("/models").json():
         ModelAnswer.model_validate(model)
     (language,) = client.get("/languages").json()
@@ -325,7 +323,7 @@ def test_an_unknown_field_is_named(client: TestClient) -> None:
 def test_what_shows_once_texts_are_tokens_is_refused_too(
     limit: dict[str, Any], code: str, detail: dict[str, int]
 ) -> None:
-    app = create_app(Settings(**limit), lambda _: cast(Catalog, FakeCatalog()))
+    app = app_of(FakeCatalog(), Settings(**limit))
     with TestClient(app) as client:
         for headers in ({}, {"Accept": "text/event-stream"}):
             response = client.post("/translate", json={"text": "Thanks"}, headers=headers)
@@ -345,7 +343,7 @@ def test_large_answers_are_compressed_where_asked(client: TestClient) -> None:
 
 
 def test_the_catalog_is_closed_at_the_end(catalog: FakeCatalog) -> None:
-    with TestClient(create_app(Settings(), lambda _: cast(Catalog, catalog))):
+    with TestClient(app_of(catalog)):
         assert catalog.translator.closed_with is None
     assert isinstance(catalog.translator.closed_with, ShuttingDown)
 
@@ -361,31 +359,13 @@ def test_the_catalog_is_closed_at_the_end(catalog: FakeCatalog) -> None:
 def test_a_client_that_leaves_cancels_its_work(
     method: str, path: str, query: bytes, body: object
 ) -> None:
-    sent: list[Any] = []
+    catalog = FakeCatalog()
 
-    async def visit() -> bool:
-        catalog = FakeCatalog()
-        app = create_app(Settings(), lambda _: cast(Catalog, catalog))
-        inbox: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-        inbox.put_nowait({"type": "http.request", "body": json.dumps(body).encode()})
+    async def visit() -> list[Any]:
+        left = visiting(app_of(catalog), catalog, body, method=method, path=path, query=query)
+        async with left as sent:
+            return sent
 
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "query_string": query,
-            "headers": [(b"content-type", b"application/json")],
-        }
-        async with app.router.lifespan_context(app):
-            served = asyncio.create_task(app(scope, inbox.get, send))
-            await asyncio.wait_for(catalog.translator.started.wait(), 5)
-            assert not served.done()
-            inbox.put_nowait({"type": "http.disconnect"})
-            await asyncio.wait_for(served, 5)
-            return catalog.translator.cancelled
-
-    assert asyncio.run(visit())
+    sent = asyncio.run(visit())
+    assert catalog.translator.cancelled
     assert sent[0]["status"] == 499  # which nobody is there to read

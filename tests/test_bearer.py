@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from fastapi import Depends
@@ -14,13 +14,13 @@ from starlette.testclient import TestClient
 
 from service import access as access_module
 from service.access import Access
-from service.app import create_app
 from service.bearer import bearer, needs_key, require_admin
-from service.catalog import Catalog
 from service.errors import Unauthorized
 from service.keys import KeyStore, Standing, Terms, month_of
 from service.settings import Settings
+from tests.served import app_of
 from tests.stand_ins import FakeCatalog
+from tests.test_app import refused
 
 NOW = 1_800_000_000.0
 
@@ -44,7 +44,7 @@ class Server:
 
     def app(self, metrics_need_key: bool = False) -> Any:
         settings = Settings(keys=self.path, metrics_need_key=metrics_need_key)
-        app = create_app(settings, lambda _: cast(Catalog, self.catalog))
+        app = app_of(self.catalog, settings)
         app.post("/change", dependencies=[Depends(require_admin)])(_done)
         app.get("/metrics")(_done)
         return app
@@ -71,14 +71,6 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
 def client(server: Server) -> Iterator[TestClient]:
     with TestClient(server.app(), raise_server_exceptions=False) as made:
         yield made
-
-
-def refused(response: Any, status: int, code: str) -> Any:
-    assert response.status_code == status, response.text
-    error = response.json()["error"]
-    assert error["code"] == code
-    assert error["request_id"] == response.headers["X-Request-ID"]
-    return error.get("detail")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +149,7 @@ def test_only_an_admin_may_change_the_server(client: TestClient, server: Server)
 
 
 def test_without_keys_nobody_is_admin() -> None:
-    app = create_app(Settings(), lambda _: cast(Catalog, FakeCatalog()))
+    app = app_of(FakeCatalog())
     app.post("/change", dependencies=[Depends(require_admin)])(_done)
     with TestClient(app) as client:
         refused(client.post("/change"), 403, "forbidden")

@@ -36,7 +36,7 @@ def loaded(toy_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iter
         patch.setattr(rooms, "EMBEDDED", folder)
         catalog = Catalog.load(ONE)
     yield catalog
-    catalog.close(1.0)
+    catalog.close()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_chinese_is_listed_in_both_scripts(toy_bundle: Bundle, tmp_path: Path) -
         assert catalog.choose("en", "zh-TW").manifest.target.code == "zh"
         assert catalog.choose("zh-Hant", "en").manifest.source.code == "zh"
     finally:
-        catalog.close(1.0)
+        catalog.close()
 
 
 def test_a_reloaded_catalog_has_what_the_folders_have_now(
@@ -120,10 +120,10 @@ def test_a_reloaded_catalog_has_what_the_folders_have_now(
         assert old.choose("en", "de") is new.choose("en", "de")
         assert old.choose("en", "fr").manifest.version == "1"
         assert new.choose("en", "fr").manifest.version == "2"
-        old.close(0.0, new.translators())
+        old.close(new.translators())
         assert new.choose("en", "de").trouble() is None
     finally:
-        new.close(1.0)
+        new.close()
 
 
 def test_a_catalog_that_came_from_no_folder_is_not_reloaded() -> None:
@@ -150,7 +150,7 @@ def test_every_bundle_runs_on_the_device_that_was_found(
     monkeypatch.setattr(rooms, "EMBEDDED", tmp_path)
     monkeypatch.setattr(rooms, "find", lambda asked: device if asked == "cuda" else HOST)
     catalog = Catalog.load(Settings(slots=8, device="cuda"))
-    catalog.close(1.0)
+    catalog.close()
     assert device.uploaded  # the canary's
 
 

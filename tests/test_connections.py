@@ -9,10 +9,9 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from service.app import create_app
-from service.catalog import Catalog
 from service.connections import bounded
 from service.settings import Settings
+from tests.served import app_of
 from tests.stand_ins import FakeCatalog
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -64,7 +63,7 @@ class House:
     def __init__(self, settings: Settings) -> None:
         self.catalog = FakeCatalog()
         self.state = ServerState()
-        self.app = create_app(settings, lambda _: cast(Catalog, self.catalog))
+        self.app = app_of(self.catalog, settings)
         self.config = uvicorn.Config(
             self.app, ws="none", log_config=None, http=bounded(settings), proxy_headers=False
         )

@@ -107,15 +107,15 @@ def test_what_the_graph_says_wrong_is_named(
 
 
 def test_a_graph_in_float32_may_differ_from_the_manifest_in_that_alone() -> None:
-    spelled = HOST.open(IDENTITY, "graph", 1)
-    floats = StandIn(floats=True).open(IDENTITY, "graph", 1)
+    spelled = HOST.open(IDENTITY, "graph")
+    floats = StandIn(floats=True).open(IDENTITY, "graph")
     assert floats.types("uint8") == ("tensor(uint8)", "tensor(float)")
     assert spelled.types("uint8") == ("tensor(uint8)",)
     assert floats.types("int64") == spelled.types("int64") == ("tensor(int64)",)
 
 
 def test_a_tensor_may_not_be_huge(toy_bundle: Bundle) -> None:
-    session = HOST.open(HUGE, "decoder.onnx", 1)
+    session = HOST.open(HUGE, "decoder.onnx")
     wide = Tensor("x", "float", ("batch", "a", "b", "c"))
     model = changed(
         toy_bundle.manifest.model,

@@ -17,8 +17,8 @@ from service.engine import Capacity, Engine
 from service.errors import InterlineaError, ShuttingDown, StepFailed, Unavailable
 from service.lane import Lane
 from service.worker import Worker
-from tests.counting import CountingRunner
-from tests.test_engine import job, run, wait_for
+from tests.counting import CountingRunner, job, wait_for
+from tests.test_engine import run
 
 Escape = Callable[..., Any]
 
@@ -270,9 +270,7 @@ def test_a_thread_that_hangs_is_left_behind_and_nobody_waits_for_it(
     runner.gate.set()
 
 
-def test_what_is_on_board_fails_with_the_reason_that_is_given(
-    runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_on_board_fails_with_the_reason_that_is_given(runner: CountingRunner) -> None:
     engine = Engine(runner, Capacity(workers=1, slots=4, batch_tokens=64, queue=6))
 
     async def scenario() -> None:

@@ -9,7 +9,7 @@ import pytest
 from service.demand import NOTHING, Demand, Estimator
 from service.directions import align_both_ways
 from service.errors import TooManyHypotheses, TooManyTokens
-from service.manifest import MANIFEST, read_manifest
+from service.manifest import MANIFEST, parse_manifest
 from service.options import Options, Pair
 from service.segmentation import Span
 from service.tokenizer import Encoded
@@ -52,7 +52,8 @@ def unit(tokens: int) -> Unit:
 @pytest.fixture(scope="module")
 def estimator() -> Estimator:
     """Of the shipped model: 800 target tokens at most, one head; padded to a multiple of four."""
-    return Estimator(read_manifest(SHIPPED / MANIFEST).model, lambda length: -(-length // 4) * 4)
+    shipped = parse_manifest((SHIPPED / MANIFEST).read_bytes(), MANIFEST)
+    return Estimator(shipped.model, lambda length: -(-length // 4) * 4)
 
 
 @pytest.mark.parametrize(

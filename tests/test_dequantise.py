@@ -156,7 +156,7 @@ def test_step_by_step_both_say_the_same(bundle: str, request: pytest.FixtureRequ
     """Both read the tokens that the int8 graph likes best, each with a state of its own."""
     opened: Bundle = request.getfixturevalue(bundle)
     model = opened.manifest.model
-    runners = [Runner(opened.read, model), Runner(opened.read, model, 1, StandIn(floats=True))]
+    runners = [Runner(opened.read, model), Runner(opened.read, model, StandIn(floats=True))]
     tokenizer = Tokenizer(opened.path(opened.manifest.source.tokenizer))
     same = total = 0
     texts = SENTENCES if bundle == "shipped" else GRAMMAR  # the toy knows nothing else

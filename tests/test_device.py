@@ -91,7 +91,7 @@ def test_what_was_uploaded_stays_as_it_was() -> None:
 
 
 def test_an_output_that_stays_can_be_the_next_input() -> None:
-    session = Session(HOST, PROBE, "the probe", threads=1)
+    session = Session(HOST, PROBE, "the probe")
     start = tensor = HOST.upload(np.ones(3, np.float32))
     for _ in range(3):
         out, kept = session.run_bound([], ["y"], {"x": tensor})
@@ -104,7 +104,7 @@ def test_an_output_that_stays_can_be_the_next_input() -> None:
 
 
 def test_a_run_that_fails_has_a_type() -> None:
-    session = Session(HOST, PROBE, "the probe", threads=1)
+    session = Session(HOST, PROBE, "the probe")
     wrong = HOST.upload(np.ones((2, 2), np.int64))
     with pytest.raises(StepFailed):
         session.run_bound(["y"], [], {"x": wrong})
@@ -115,14 +115,14 @@ def test_a_run_that_fails_has_a_type() -> None:
 def test_a_file_that_is_no_graph_is_named() -> None:
     for device in (HOST, StandIn(floats=True)):
         with pytest.raises(DamagedBundle, match=r"decoder\.onnx cannot be"):
-            device.open(b"no graph", "decoder.onnx", threads=1)
+            device.open(b"no graph", "decoder.onnx")
 
 
 def test_a_device_without_int8_gets_its_graphs_in_float32(toy_bundle: Bundle) -> None:
     content = toy_bundle.read("encoder.onnx")
     feeds = {"source": np.array([[5, 6, 3, 0]]), "lengths": np.array([3])}
     exact, floats = (
-        device.open(content, "encoder.onnx", threads=1).run(["memory"], feeds)["memory"]
+        device.open(content, "encoder.onnx").run(["memory"], feeds)["memory"]
         for device in (HOST, StandIn(floats=True))
     )
     assert 0 < np.abs(exact - floats).max() < 0.05

@@ -178,7 +178,7 @@ def test_in_float32_the_binding_changes_nothing_either(toy_bundle: Bundle) -> No
     floats = StandIn(floats=True)
     model = toy_bundle.manifest.model
     runners = (
-        Runner(toy_bundle.read, model, 1, floats),
+        Runner(toy_bundle.read, model, floats),
         DeviceRunner(toy_bundle.read, model, floats),
     )
     one, other = (decode(runner, lambda: [greedy(9)])[0][0] for runner in runners)

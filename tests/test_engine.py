@@ -2,14 +2,12 @@
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from service.admission import Job
-from service.beam import Beam
 from service.deadline import Deadline
 from service.engine import Capacity, Engine
 from service.errors import (
@@ -19,10 +17,9 @@ from service.errors import (
     ShuttingDown,
     StepFailed,
 )
-from service.hypotheses import Chosen, Source
-from service.search import Greedy, Search
+from service.hypotheses import Chosen
 from service.visit import CURRENT, Visit
-from tests.counting import BOS, EOS, CountingRunner
+from tests.counting import CountingRunner, job, wait_for
 
 
 @pytest.fixture
@@ -36,13 +33,6 @@ def engine(runner: CountingRunner) -> Iterator[Engine]:
     yield made
     runner.gate.set()
     made.close(2.0)
-
-
-def job(*numbers: int, beams: int = 1) -> Job:
-    source = (*numbers, EOS)
-    about = Source(len(source), EOS, BOS, {"cross": 0})
-    search: Search = Greedy(about, 50) if beams == 1 else Beam(about, 50, beams, 1)
-    return Job(source, search)
 
 
 def run(engine: Engine, *jobs: Job) -> list[tuple[int, ...]]:
@@ -60,10 +50,6 @@ def test_sentences_join_and_leave_between_steps(engine: Engine, runner: Counting
     assert max(runner.batches) == 4
     assert sum(runner.batches) == 7 + 5 * 2  # a row is run only while it has something to say
     assert len(runner.batches) < 10
-
-
-async def wait_for(event: threading.Event) -> None:
-    assert await asyncio.to_thread(event.wait, 5)
 
 
 def test_a_cancelled_job_leaves_within_one_step(engine: Engine, runner: CountingRunner) -> None:
@@ -220,9 +206,7 @@ def test_a_deadline_drops_the_work_within_one_step(engine: Engine, runner: Count
     assert engine.pending == 0
 
 
-def test_events_come_as_they_happen_and_are_the_answer(
-    engine: Engine, runner: CountingRunner
-) -> None:
+def test_events_come_as_they_happen_and_are_the_answer(engine: Engine) -> None:
     async def scenario() -> None:
         watched = [job(2, 3), job(4)]
         for one in watched:
@@ -239,7 +223,7 @@ def test_events_come_as_they_happen_and_are_the_answer(
     asyncio.run(scenario())
 
 
-def test_closing_a_stream_drops_the_rest(engine: Engine, runner: CountingRunner) -> None:
+def test_closing_a_stream_drops_the_rest(engine: Engine) -> None:
     async def scenario() -> None:
         events = engine.stream([job(2), job(*[3] * 40)])
         async for index, _ in events:

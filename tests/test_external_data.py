@@ -119,11 +119,11 @@ def test_a_graph_with_data_elsewhere_is_never_opened(
     for place in ("weights.bin", "../weights.bin"):
         Path(place).write_bytes(np.ones(4, np.float32).tobytes())
     with pytest.raises(DamagedBundle, match="lies in another file"):
-        HOST.open(plain(location).SerializeToString(), "decoder.onnx", 1)
+        HOST.open(plain(location).SerializeToString(), "decoder.onnx")
 
 
 def test_a_graph_that_is_one_file_is_opened() -> None:
-    session = HOST.open(plain(None).SerializeToString(), "decoder.onnx", 1)
+    session = HOST.open(plain(None).SerializeToString(), "decoder.onnx")
     out = session.run(["y"], {"x": np.ones(4, np.float32)})
     assert out["y"].tolist() == [2, 2, 2, 2]
     check_self_contained(PROBE, "the probe")

@@ -190,7 +190,7 @@ def test_int8_in_float32_stays_near_fp32(one: Exported) -> None:
         assert [opset.domain for opset in spelled.opset_import] == [""]
     runners = (
         one.runner("fp32"),
-        Runner(reader(path), one.about["int8"], 1, floats),
+        Runner(reader(path), one.about["int8"], floats),
     )
     exact, rounded = (
         decode(runner, runner.encode(some(LENGTHS)), given(len(LENGTHS))) for runner in runners

@@ -214,7 +214,7 @@ def raw(one: Exported, feeds: Mapping[str, NDArray[np.generic]]) -> dict[str, Fl
     """Run the int8 graph itself."""
     described = one.about["int8"].graph("forced")
     content = (one.folders["int8"] / described.file).read_bytes()
-    session = StandIn().open(content, described.file, 1)
+    session = StandIn().open(content, described.file)
     return session.run([tensor.name for tensor in described.outputs], feeds)
 
 
@@ -255,7 +255,7 @@ def test_in_float32_it_stays_near_fp32(one: Exported) -> None:
     content = (path / "forced.onnx").read_bytes()
     spelled = onnx.load_model_from_string(dequantise.in_float32(content, "forced.onnx"))
     assert [opset.domain for opset in spelled.opset_import] == [""]
-    dequantised = Runner(reader(path), one.about["int8"], 1, floats)
+    dequantised = Runner(reader(path), one.about["int8"], floats)
     exact, near = (at_once(runner, pairs()) for runner in (one.runner("fp32"), dequantised))
     for mine, other in zip(exact, near, strict=True):
         assert 0 < np.abs(mine.scores - other.scores).mean() < 0.2

@@ -1,19 +1,18 @@
 """Host names: those on the list, and health checks under any."""
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.catalog import Catalog
 from service.hosts import named
 from service.settings import Settings
+from tests.served import app_of
 from tests.stand_ins import FakeCatalog
 
 
 def ask(hosts: tuple[str, ...], host: str, path: str = "/models") -> Any:
-    app = create_app(Settings(hosts=hosts), lambda _: cast(Catalog, FakeCatalog()))
+    app = app_of(FakeCatalog(), Settings(hosts=hosts))
     with TestClient(app) as client:
         return client.get(path, headers={"Host": host})
 

@@ -1,54 +1,30 @@
 """Leases: a request has its catalog until its answer is sent, a stream until its end."""
 
 import asyncio
-import json
-from collections.abc import MutableMapping
-from typing import Any, cast
 
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.catalog import Catalog
 from service.life import Life
-from service.settings import Settings
+from tests.served import app_of, visiting
 from tests.stand_ins import FakeCatalog
 from tests.test_app import refused
 
 
 def test_a_stream_holds_the_bundle_that_it_began_with_until_its_end() -> None:
-    async def scenario() -> list[Any]:
+    async def scenario() -> None:
         old, new = FakeCatalog(), FakeCatalog()
         old.following = new
-        app = create_app(Settings(), lambda _: cast(Catalog, old))
+        app = app_of(old)
         life: Life = app.state.life
-        inbox: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-        body = json.dumps({"text": ["Thanks", "wait later"]}).encode()
-        inbox.put_nowait({"type": "http.request", "body": body})
-        sent: list[Any] = []
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/translate",
-            "query_string": b"",
-            "headers": [(b"accept", b"text/event-stream")],
-        }
-        async with app.router.lifespan_context(app):
-            served = asyncio.create_task(app(scope, inbox.get, send))
-            await asyncio.wait_for(old.translator.started.wait(), 10)
+        body = {"text": ["Thanks", "wait later"]}
+        async with visiting(app, old, body, b"text/event-stream") as sent:
             assert (await life.reload()).replaced
             assert not old.translator.is_closed()
-            inbox.put_nowait({"type": "http.disconnect"})
-            await asyncio.wait_for(served, 10)
+            assert sent[0]["status"] == 200
         assert old.translator.is_closed()
-        return sent
 
-    sent = asyncio.run(scenario())
-    assert sent[0]["status"] == 200
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -61,7 +37,7 @@ def test_a_stream_holds_the_bundle_that_it_began_with_until_its_end() -> None:
     ],
 )
 def test_no_lease_is_left(path: str, body: object, status: int) -> None:
-    app = create_app(Settings(), lambda _: cast(Catalog, FakeCatalog()))
+    app = app_of(FakeCatalog())
     with TestClient(app) as client:
         for _ in range(3):
             assert client.post(path, json=body).status_code == status
@@ -70,7 +46,7 @@ def test_no_lease_is_left(path: str, body: object, status: int) -> None:
 
 
 def test_who_is_served_while_it_drains_is_sent_elsewhere() -> None:
-    app = create_app(Settings(), lambda _: cast(Catalog, FakeCatalog()))
+    app = app_of(FakeCatalog())
     with TestClient(app) as client:
         assert "Connection" not in client.get("/models").headers
         app.state.life.drain()
@@ -83,7 +59,7 @@ def test_who_is_served_while_it_drains_is_sent_elsewhere() -> None:
 
 @pytest.mark.parametrize("path", ["/models", "/languages", "/align?source_text=Thanks"])
 def test_when_it_refuses_it_says_so_with_a_type(path: str) -> None:
-    app = create_app(Settings(), lambda _: cast(Catalog, FakeCatalog()))
+    app = app_of(FakeCatalog())
     with TestClient(app) as client:
         app.state.life.refuse()
         response = client.get(path)
@@ -94,7 +70,7 @@ def test_when_it_refuses_it_says_so_with_a_type(path: str) -> None:
 
 
 def test_until_bundles_are_loaded_only_health_and_documentation_answer() -> None:
-    app = create_app(Settings(), lambda _: cast(Catalog, FakeCatalog()), waits=False)
+    app = app_of(FakeCatalog(), waits=False)
     with TestClient(app) as client:
         assert client.get("/health/live").status_code == 200
         assert client.get("/docs").status_code == 200

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from service.catalog import Catalog
+from service.changes import Changes
 from service.errors import DamagedBundle, ReloadInProgress, ShuttingDown, Unavailable
 from service.life import Lease, Life
 from service.settings import Settings
@@ -48,6 +49,14 @@ async def ready(life: Life) -> bool:
 
 async def reached(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, 10)
+
+
+async def reloading(life: Life, catalog: FakeCatalog) -> asyncio.Task[Changes]:
+    """Begin to reload a catalog, which goes on when it is `held` no more."""
+    catalog.held.clear()
+    task = asyncio.create_task(life.reload())
+    await reached(catalog.reloading)
+    return task
 
 
 def test_until_it_has_loaded_it_is_not_ready() -> None:
@@ -125,13 +134,11 @@ def test_a_reload_changes_all_at_once_and_requests_end_where_they_began(
         await life.load()
         early, late = life.lease(), life.lease()
         assert held(early) is old
-        old.held.clear()
-        reloading = asyncio.create_task(life.reload())
-        await reached(old.reloading)
+        under_way = await reloading(life, old)
         assert serving(life) is old, "it serves on while it loads"
         assert await ready(life)
         old.held.set()
-        changes = await reloading
+        changes = await under_way
         assert changes.replaced == ({"name": "en-fr", "version": "1.2.3", "was": "1.2.3"},)
         assert held(early) is old, "a snapshot stays what it was"
         assert held(late) is new
@@ -169,9 +176,7 @@ def test_of_two_reloads_at_once_the_second_is_refused() -> None:
         catalog = FakeCatalog()
         life = life_of(catalog)
         await life.load()
-        catalog.held.clear()
-        first = asyncio.create_task(life.reload())
-        await reached(catalog.reloading)
+        first = await reloading(life, catalog)
         with pytest.raises(ReloadInProgress):
             await life.reload()
         catalog.held.set()
@@ -188,11 +193,9 @@ def test_a_reload_that_nobody_waits_for_any_more_is_done_to_the_end() -> None:
         old.following = new
         life = life_of(old)
         await life.load()
-        old.held.clear()
-        reloading = asyncio.create_task(life.reload())
-        await reached(old.reloading)
-        reloading.cancel()
-        await asyncio.gather(reloading, return_exceptions=True)
+        under_way = await reloading(life, old)
+        under_way.cancel()
+        await asyncio.gather(under_way, return_exceptions=True)
         with pytest.raises(ReloadInProgress):
             await life.reload()
         old.held.set()
@@ -210,13 +213,11 @@ def test_a_reload_that_comes_too_late_is_dropped() -> None:
         old.following = new
         life = life_of(old)
         await life.load()
-        old.held.clear()
-        reloading = asyncio.create_task(life.reload())
-        await reached(old.reloading)
+        under_way = await reloading(life, old)
         life.refuse()
         old.held.set()
         with pytest.raises(ShuttingDown):
-            await reloading
+            await under_way
         assert new.translator.closed_with is not None
         assert old.translator.closed_with is None
         await life.end()

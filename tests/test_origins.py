@@ -1,14 +1,13 @@
 """Pages of other origins: nobody by default, then those on the list and no others."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.catalog import Catalog
 from service.settings import Settings
+from tests.served import app_of
 from tests.stand_ins import FakeCatalog
 
 PAGE = "https://page.example.org"
@@ -21,7 +20,7 @@ PREFLIGHT = {
 
 def client(*origins: str, keys: Path | None = None) -> TestClient:
     settings = Settings(cors_origins=origins, keys=keys)
-    return TestClient(create_app(settings, lambda _: cast(Catalog, FakeCatalog())))
+    return TestClient(app_of(FakeCatalog(), settings))
 
 
 def allowed(response: Any) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -13,11 +13,11 @@ from service import shelf as rooms
 from service.answers import ReloadAnswer
 from service.app import create_app
 from service.bundle import Bundle
-from service.catalog import Catalog
 from service.errors import UnsealedBundle
 from service.keys import KeyStore, Terms
 from service.settings import Settings
 from tests.folders import edit, place
+from tests.served import app_of
 from tests.stand_ins import FakeCatalog
 from tests.test_app import refused
 
@@ -28,7 +28,7 @@ def catalog() -> FakeCatalog:
 
 
 def client_of(catalog: FakeCatalog, reload: bool) -> TestClient:
-    return TestClient(create_app(Settings(reload=reload), lambda _: cast(Catalog, catalog)))
+    return TestClient(app_of(catalog, Settings(reload=reload)))
 
 
 def test_it_is_not_for_everybody(catalog: FakeCatalog) -> None:
@@ -46,7 +46,7 @@ def test_where_there_are_keys_an_administrator_may(
         made = [store.create(name, Terms(admin=name == "boss"), 0.0) for name in ("app", "boss")]
     plain, admin = ({"Authorization": f"Bearer {one.secret}"} for one in made)
     settings = Settings(keys=path, reload=reload)
-    with TestClient(create_app(settings, lambda _: cast(Catalog, catalog))) as client:
+    with TestClient(app_of(catalog, settings)) as client:
         refused(client.post("/models/reload"), 401, "unauthorized")
         refused(client.post("/models/reload", headers=plain), 403, "forbidden")
         assert client.post("/models/reload", headers=admin).status_code == 200

@@ -160,9 +160,7 @@ def test_a_target_out_of_range_fails_with_a_type(runner: Runner) -> None:
         runner.force(encoded, [[10**6, EOS]])
 
 
-def test_a_graph_that_loses_positions_fails_with_a_type(
-    runner: Runner, toy_bundle: Bundle, tmp_path: Path
-) -> None:
+def test_a_graph_that_loses_positions_fails_with_a_type(toy_bundle: Bundle, tmp_path: Path) -> None:
     """It would be described as it should be, and give something else."""
     folder = Path(shutil.copytree(toy_bundle.folder, tmp_path / "toy"))
     graph = onnx.load(folder / "forced.onnx")

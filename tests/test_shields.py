@@ -1,22 +1,16 @@
 """The headers for browsers: on every answer, and no cache keeps what people wrote."""
 
-from typing import cast
-
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.catalog import Catalog
-from service.settings import Settings
 from service.shields import EVERYWHERE
+from tests.served import app_of
 from tests.stand_ins import FakeCatalog
 
 
 @pytest.fixture
 def client() -> TestClient:
-    app = create_app(Settings(), lambda _: cast(Catalog, FakeCatalog()))
-    app.state.catalog = FakeCatalog()
-    return TestClient(app, raise_server_exceptions=False)
+    return TestClient(app_of(FakeCatalog()), raise_server_exceptions=False)
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, MutableMapping
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from service.answers import TimingAnswer
-from service.app import create_app
-from service.catalog import Catalog
-from service.settings import Settings
+from tests.served import app_of, visit_and_leave
 from tests.stand_ins import FakeCatalog
 
 EVENTS = {"Accept": "text/event-stream"}
@@ -24,7 +22,7 @@ def catalog() -> FakeCatalog:
 
 @pytest.fixture
 def client(catalog: FakeCatalog) -> Iterator[TestClient]:
-    app = create_app(Settings(), lambda _: cast(Catalog, catalog))
+    app = app_of(catalog)
     with TestClient(app, raise_server_exceptions=False) as made:
         yield made
 
@@ -105,34 +103,9 @@ def test_what_fails_later_is_an_event(
 
 @pytest.mark.parametrize("text", ["wait", "wait later"])
 def test_a_client_that_leaves_ends_the_stream(text: str) -> None:
-    sent: list[Any] = []
-
-    async def visit() -> FakeCatalog:
-        catalog = FakeCatalog()
-        app = create_app(Settings(), lambda _: cast(Catalog, catalog))
-        inbox: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-        texts = [text] if text == "wait" else ["Thanks", text]
-        body = json.dumps({"text": texts}).encode()
-        inbox.put_nowait({"type": "http.request", "body": body})
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/translate",
-            "query_string": b"",
-            "headers": [(b"accept", b"text/event-stream")],
-        }
-        async with app.router.lifespan_context(app):
-            served = asyncio.create_task(app(scope, inbox.get, send))
-            await asyncio.wait_for(catalog.translator.started.wait(), 5)
-            inbox.put_nowait({"type": "http.disconnect"})
-            await asyncio.wait_for(served, 5)
-        return catalog
-
-    catalog = asyncio.run(visit())
+    catalog = FakeCatalog()
+    body = {"text": [text] if text == "wait" else ["Thanks", text]}
+    sent = asyncio.run(visit_and_leave(app_of(catalog), catalog, body, b"text/event-stream"))
     assert catalog.translator.cancelled
     if text == "wait later":
         assert catalog.translator.streams_closed == 1
