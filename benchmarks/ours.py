@@ -13,6 +13,7 @@ from service.admission import Job
 from service.beam import Beam
 from service.bundle import Bundle, open_bundle
 from service.engine import Capacity, Engine
+from service.forced_graph import ROLE
 from service.hypotheses import Path as Hypothesis
 from service.hypotheses import Source
 from service.manifest import Model
@@ -108,7 +109,8 @@ def limit(source_length: int, most: int) -> int:
 def cut_attention(bundle: Bundle, to: Path) -> Model:
     """Save the graphs without what only attention's outputs need; return their description.
 
-    Cross-attention itself stays, the decoder works with it; the alignment head goes.
+    Cross-attention itself stays, the decoder works with it; the alignment head goes, and with it
+    the graph that reads given targets at once.
     """
     model = bundle.manifest.model
     encoder, decoder = model.graph("encoder").file, model.graph("decoder").file
@@ -117,7 +119,8 @@ def cut_attention(bundle: Bundle, to: Path) -> Model:
     read = graphs.inputs(to / decoder)
     memory = tuple(name for name in model.memory if name in read)
     graphs.without(bundle.path(encoder), sorted({*model.memory} - {*memory}), to / encoder)
-    return replace(model, attention=(), memory=memory)
+    left = tuple(graph for graph in model.graphs if graph.role != ROLE)
+    return replace(model, attention=(), memory=memory, graphs=left)
 
 
 def _first_of(folder: Path, bundle: Bundle) -> Callable[[str], bytes]:
