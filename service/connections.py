@@ -54,6 +54,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; the first headers have a bound too."""
         super().connection_made(transport)
+        self.transport = cast(asyncio.Transport, Joined(transport, self.loop))
         most = self.bounds.max_connections
         if len(self.connections) > most + most // 4:
             transport.abort()
@@ -140,6 +141,37 @@ class Connection(HttpToolsProtocol):
         if not self.transport.is_closing() and not due:
             self.transport.write(_spelled(error))
         self.transport.close()
+
+
+class Joined:
+    """A transport that sends at once what is written in one turn of the loop: head and body.
+
+    Each call of the system lets go of the interpreter, and must wait for the workers to get it
+    back.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send at the end of this turn."""
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(data)
+
+    def close(self) -> None:
+        """Send what was written, and hang up."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        held, self._held = self._held, []
+        if held:
+            self._transport.write(b"".join(held))
 
 
 class Crowd:

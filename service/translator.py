@@ -204,7 +204,7 @@ class Translator:
             sentences.append(sentence)
             text += sentence.best.target.text + gap
             tokens += len(paths[0].tokens)
-            total += paths[0].score * len(paths[0].tokens)
+            total += sentence.best.score * len(paths[0].tokens)
         return Translation(text, total / max(1, tokens), tuple(sentences))
 
     def _sentence(

@@ -108,7 +108,7 @@ def find(text: str, language: str) -> list[Span]:
     found = [match.span() for match in _PLAIN.finditer(text)] if _HINT.search(text) else []
     base = language.split("-")[0].lower()
     if base not in _ASCII or not text.isascii():
-        found += [match.span() for match in _unicode(base).finditer(text)]
+        found += [match.span() for match in _unicode(base).finditer(text, concurrent=False)]
     spans: list[Span] = []
     for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
         if not spans or start >= spans[-1].end:

@@ -61,7 +61,7 @@ def _words(text: str, start: int, end: int, pieces: Rule) -> list[Span]:
 
 def uax29(run: str) -> list[str]:
     """Default word boundaries, Unicode Standard Annex #29, section 4.1."""
-    pieces: list[str] = _UAX29.findall(run)
+    pieces: list[str] = _UAX29.findall(run, concurrent=False)
     return pieces
 
 
@@ -115,7 +115,7 @@ def _begins_vowel(word: str) -> bool:
 
 
 def _begins_han(piece: str) -> bool:
-    return _HAN.match(piece) is not None
+    return _HAN.match(piece, concurrent=False) is not None
 
 
 def _chinese_words(characters: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from service.connections import bounded
+from service.connections import Joined, bounded
 from service.settings import Settings
 from tests.served import app_of
 from tests.stand_ins import FakeCatalog
@@ -264,3 +264,31 @@ def test_beyond_a_quarter_more_nobody_is_answered_and_then_there_is_room_again()
         assert await again.ask(LANGUAGES) == 200
 
     serve(visit, Settings(max_connections=4))
+
+
+def test_what_is_written_in_one_turn_is_sent_at_once() -> None:
+    sent: list[bytes | str] = []
+
+    class Wire(asyncio.Transport):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            sent.append(bytes(data))
+
+        def close(self) -> None:
+            sent.append("closed")
+
+        def is_closing(self) -> bool:
+            return "closed" in sent
+
+    async def scenario() -> None:
+        joined = Joined(Wire(), asyncio.get_running_loop())
+        joined.write(b"head ")
+        joined.write(b"body")
+        assert sent == []
+        await asyncio.sleep(0)
+        joined.write(b"more")
+        joined.close()
+        await asyncio.sleep(0)
+        assert joined.is_closing()
+
+    asyncio.run(scenario())
+    assert sent == [b"head body", b"more", "closed"]
