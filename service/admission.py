@@ -98,9 +98,9 @@ class Admission:
         return self._open - self._taken
 
     def admit(self, jobs: Many[Job], widths: Many[int], deadline: Deadline) -> Call:
-        """Queue the jobs of one request; raises as `check` does instead."""
+        """Queue the jobs of one request; raises as `check` does instead, whatever is behind it."""
         with self._changed:
-            self.check(deadline)
+            self._check(deadline, 0.0)
             call, now = Call(next(self._keys)), time.monotonic()
             for index, (job, width) in enumerate(zip(jobs, widths, strict=True)):
                 key = next(self._keys)
@@ -116,16 +116,20 @@ class Admission:
             return call
 
     def check(self, deadline: Deadline) -> None:
-        """Raise `ShuttingDown`, `DeadlineExceeded` or `QueueFull` where nothing can be queued.
+        """Raise `ShuttingDown`, `DeadlineExceeded` or `QueueFull` where one that comes is too much.
 
         The way out is taken to be as long as the way in was, which is long where many wait for
-        the thread that speaks HTTP: what would come too late is better refused at once.
+        the thread that speaks HTTP: what would come too late is better refused at once. Later, of
+        a request that goes to the queue again, what has passed says nothing of the way out.
         """
+        self._check(deadline, deadline.spent)
+
+    def _check(self, deadline: Deadline, way_out: float) -> None:
         if self._closing:
             raise ShuttingDown("the server is shutting down")
         deadline.check()
-        wait = self._pace.seconds(self._cost) + deadline.spent
-        if self._open < self._limit and wait <= deadline.left:
+        wait = self._pace.seconds(self._cost)
+        if self._open < self._limit and wait + way_out <= deadline.left:
             return
         detail = {"waiting": self._open, "limit": self._limit, "seconds": round(wait, 1)}
         error = QueueFull("more is waiting than can be done in time", detail)

@@ -266,6 +266,32 @@ def test_beyond_a_quarter_more_nobody_is_answered_and_then_there_is_room_again()
     serve(visit, Settings(max_connections=4))
 
 
+def test_head_and_body_of_an_answer_are_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+
+    class Noted(Joined):
+        def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+            genuine = transport.write
+
+            def write(data: bytes) -> None:
+                sent.append(data)
+                genuine(data)
+
+            monkeypatch.setattr(transport, "write", write)
+            super().__init__(transport, loop)
+
+    async def visit(house: House) -> None:
+        client = await house.connect()
+        assert await client.ask(LIVE) == 200
+        (whole,) = sent
+        head, _, body = whole.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert json.loads(body) == {"status": "live"}
+
+    monkeypatch.setattr("service.connections.Joined", Noted)
+    serve(visit)
+
+
 def test_what_is_written_in_one_turn_is_sent_at_once() -> None:
     sent: list[bytes | str] = []
 

@@ -154,11 +154,15 @@ def test_a_full_queue_refuses_a_whole_request_before_any_of_it_starts(
 
 def test_what_was_long_on_its_way_is_refused_where_its_answer_would_be_late(engine: Engine) -> None:
     now = time.monotonic()
-    asyncio.run(engine.run([job(2)], Deadline(100, now - 40)))
-    with pytest.raises(QueueFull):
-        asyncio.run(engine.run([job(2)], Deadline(100, now - 60)))
-    with pytest.raises(DeadlineExceeded):
-        asyncio.run(engine.run([job(2)], Deadline(100, now - 101)))
+    early, late, over = (Deadline(100, now - passed) for passed in (40, 60, 101))
+    engine.check(early)
+    with pytest.raises(QueueFull) as caught:
+        engine.check(late)
+    assert caught.value.detail == {"waiting": 0, "limit": 6, "seconds": 0.0}
+    asyncio.run(engine.run([job(2)], late))  # what was let in may come again, as a pair does
+    for refused in (engine.check, lambda deadline: asyncio.run(engine.run([job(2)], deadline))):
+        with pytest.raises(DeadlineExceeded):
+            refused(over)
     assert engine.pending == 0
 
 
