@@ -1,6 +1,7 @@
 """Beam search with n-best lists; numpy, no session."""
 
 from collections.abc import Sequence
+from math import inf
 
 import numpy as np
 
@@ -29,9 +30,8 @@ class Beam:
         self._length_penalty = length_penalty
         self._nodes: list[Node | None] = [None] * size
         self._written = [begin(source)] * size
-        self._totals = np.full(size, -np.inf, np.float64)
-        self._totals[0] = 0.0
-        self._finished: list[Path] = []
+        self._totals = [0.0] + [-inf] * (size - 1)
+        self._finished: list[Node] = []
 
     @property
     def beams(self) -> int:
@@ -55,10 +55,10 @@ class Beam:
             return None
         kept: list[tuple[int, Node, Written]] = []
         for rank, (beam, token, total) in enumerate(self._extensions(outputs, rows)):
-            node = Node(token, total - float(self._totals[beam]), self._nodes[beam], rows[beam])
+            node = Node(token, total - self._totals[beam], self._nodes[beam], rows[beam])
             if token == self._trail.source.eos:
                 if rank < self._size:
-                    self._finished.append(self._trail.path(node, True))
+                    self._finished.append(node)
                 continue
             written = self._written[beam].after(token, self._trail.source)
             if written is not None:
@@ -84,35 +84,35 @@ class Beam:
 
         The idea of Post and Vilar (2018), with a single bank.
         """
-        alive = [beam for beam in range(self._size) if self._totals[beam] > -np.inf]
+        alive = [beam for beam in range(self._size) if self._totals[beam] > -inf]
         beam = min(alive, key=lambda one: (len(self._written[one].owed), -self._totals[one]))
         row, source = rows[beam], self._trail.source
         scores = outputs.scores[row]
-        token, written = best(
-            self._written[beam], scores, int(outputs.best[row]), source, self._room
-        )
+        token, written = best(self._written[beam], scores, outputs.best[row], source, self._room)
         if any(len(other.owed) <= len(written.owed) for _, _, other in kept):
             return
         node = Node(token, float(scores[token]), self._nodes[beam], row)
         if token == source.eos:
-            path = self._trail.path(node, True)
-            if all(path.tokens != other.tokens for other in self._finished):
-                self._finished.append(path)
+            if all(_tokens(node) != _tokens(other) for other in self._finished):
+                self._finished.append(node)
             return
         del kept[self._size - 1 :]
         kept.append((beam, node, written))
 
     def _extensions(self, outputs: Outputs, rows: Sequence[int]) -> list[tuple[int, int, float]]:
         """Return the 2k best (beam, token, total log-probability), best first."""
-        wide = min(2 * self._size, outputs.top_tokens.shape[1])
-        tokens = outputs.top_tokens[rows, :wide].ravel()
-        totals = (self._totals[:, None] + outputs.top_scores[rows, :wide]).ravel()
-        order = np.lexsort((tokens, -totals))[: 2 * self._size]
-        found = [
-            (at // wide, int(tokens[at]), float(totals[at]))
-            for at in order.tolist()
-            if totals[at] > -np.inf
+        wide = 2 * self._size
+        lost = [
+            (-total - score, token, beam)
+            for beam, (row, total) in enumerate(zip(rows, self._totals, strict=True))
+            if total > -inf
+            for score, token in zip(
+                outputs.top_scores[row][:wide], outputs.top_tokens[row], strict=False
+            )
+            if score > -inf
         ]
+        lost.sort()
+        found = [(beam, token, -loss) for loss, token, beam in lost[:wide]]
         return self._unended(found, outputs, rows) if self._trail.source.owed else found
 
     def _unended(
@@ -124,32 +124,37 @@ class Beam:
             if self._written[beam].must_pay(token, self._room, self._trail.source):
                 scores = outputs.scores[rows[beam]]
                 token = self._written[beam].best_owed(scores)
-                total = float(self._totals[beam]) + float(scores[token])
+                total = self._totals[beam] + float(scores[token])
             extensions[beam, token] = total
         best_first = sorted(extensions.items(), key=lambda one: (-one[1], one[0][1]))
         return [(beam, token, total) for (beam, token), total in best_first]
 
     def _continue(self, kept: list[tuple[int, Node, Written]], rows: Sequence[int]) -> list[int]:
         missing = self._size - len(kept)
-        totals = [float(self._totals[beam]) + node.score for beam, node, _ in kept]
+        totals = [self._totals[beam] + node.score for beam, node, _ in kept]
         kept = kept + kept[:1] * missing
         self._nodes = [node for _, node, _ in kept]
         self._written = [written for _, _, written in kept]
-        self._totals = np.array(totals + [-np.inf] * missing)
+        self._totals = totals + [-inf] * missing
         self.tokens = [node.token for _, node, _ in kept]
         return [rows[beam] for beam, _, _ in kept]
 
     def _end(self, rows: Sequence[int]) -> None:
-        paths = self._finished
-        if not paths:
+        ends: list[tuple[Node, int | None]] = [(node, None) for node in self._finished]
+        if not ends:
             open_nodes = zip(self._nodes, self._totals, rows, strict=True)
-            paths = [
-                self._trail.path(node, False, row)
-                for node, total, row in open_nodes
-                if node is not None and total > -np.inf
-            ]
-        self.paths = sorted(paths, key=self._rank)[: self._n_best]
+            ends = [(n, row) for n, total, row in open_nodes if n is not None and total > -inf]
+        ends.sort(key=lambda end: self._rank(end[0]))
+        self.paths = [
+            self._trail.path(node, row is None, row) for node, row in ends[: self._n_best]
+        ]
 
-    def _rank(self, path: Path) -> float:
-        length = len(path.tokens)
-        return -path.score * length / length**self._length_penalty if length else 0.0
+    def _rank(self, node: Node) -> float:
+        scores = np.array([one.score for one in node.chain()], np.float32)
+        length = len(scores)
+        mean = float(scores.mean(dtype=np.float64))  # the score of its path
+        return float(-mean * length / length**self._length_penalty)
+
+
+def _tokens(node: Node) -> list[int]:
+    return [one.token for one in node.chain()]

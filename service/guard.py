@@ -7,7 +7,7 @@ case before the length limit leaves no room for them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from service.hypotheses import UNGUARDED, Floats, Source
 from service.repetition import Loops
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What counts of a hypothesis: how it repeats itself, and the stand-ins that it owes."""
 
     loops: Loops
@@ -59,6 +58,8 @@ def best(
 
     `left` is how many tokens there is room for.
     """
+    if not written.owed and (usual := written.after(first, source)) is not None:
+        return first, usual
     for token in _likeliest(scores, first):
         if written.must_pay(token, left, source):
             token = written.best_owed(scores)

@@ -22,17 +22,29 @@ UNGUARDED = 1 << 30
 class Outputs:
     """What a decoder step says of all R rows of the batch.
 
-    scores (R, V) are log-probabilities; best (R,) their argmax; attention maps a kind to
-    (R, S), or (R, N, S) of one with N heads. top_scores and top_tokens (R, K) are the K best
-    of each row, best first and the lower token first where two are equal; without beams on
-    board they are empty.
+    scores (R, V) are log-probabilities; best (R) their argmax, and best_scores what it has;
+    attention maps a kind to (R, S), or (R, N, S) of one with N heads. top_scores and top_tokens
+    (R, K) are the K best of each row, best first and the lower token first where two are equal;
+    without beams on board they are empty. What searches read one by one are lists: an array
+    takes several times longer to give a number.
     """
 
     scores: Floats
-    best: Ints
+    best: list[int]
+    best_scores: list[float]
     attention: Mapping[str, Floats]
-    top_scores: Floats
-    top_tokens: Ints
+    top_scores: list[list[float]]
+    top_tokens: list[list[int]]
+
+    @classmethod
+    def of(
+        cls, scores: Floats, attention: Mapping[str, Floats], top_scores: Floats, top_tokens: Ints
+    ) -> "Outputs":
+        """Return what the arrays of a step say; shapes as above."""
+        best = scores.argmax(axis=1)
+        found = scores[np.arange(len(scores)), best]
+        tops = top_scores.tolist(), top_tokens.tolist()
+        return cls(scores, best.tolist(), found.tolist(), attention, *tops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +123,15 @@ class Node:
     before: "Node | None"
     row: int  # row of the step's outputs that it was chosen from
 
+    def chain(self) -> "list[Node]":
+        """Return the whole hypothesis, its first token first."""
+        nodes, node = [self], self.before
+        while node is not None:
+            nodes.append(node)
+            node = node.before
+        nodes.reverse()
+        return nodes
+
 
 class Trail:
     """The attention outputs of every step, and paths read off them."""
@@ -120,13 +141,8 @@ class Trail:
         self.steps: list[Mapping[str, Floats]] = []
 
     def path(self, node: Node, finished: bool, last_row: int | None = None) -> Path:
-        """Follow a hypothesis back to its start; `last_row` is where its last token was read."""
-        nodes: list[Node] = []
-        step: Node | None = node
-        while step is not None:
-            nodes.append(step)
-            step = step.before
-        nodes.reverse()
+        """Return a hypothesis and its attentions; `last_row` is where its last token was read."""
+        nodes = node.chain()
         rows = [n.row for n in nodes] + ([] if last_row is None else [last_row])
         attention = {kind: self._matrix(kind, rows, len(nodes)) for kind in self.source.delays}
         scores = np.array([n.score for n in nodes], np.float32)

@@ -245,8 +245,7 @@ class Lane:
                 tokens[row] = token
         stepped = self._runner.step(tokens, *self._slots.gather())
         top = self._runner.top(stepped.scores, candidates)
-        best = stepped.scores.argmax(axis=1)
-        outputs = Outputs(stepped.scores, best, stepped.attention, *top)
+        outputs = Outputs.of(stepped.scores, stepped.attention, *top)
         parents = self._advance(running, outputs, left)
         self._slots.scatter(stepped.state, parents)
 
@@ -254,11 +253,12 @@ class Lane:
         """Show every search its rows; those whose numbers broke fail alone."""
         parents: Rows | None = None
         left.went_well = False
-        finite = _finite(outputs).tolist()
+        finite = _finite(outputs)
+        broken = None if finite.all() else ~finite
         for ticket in running:
             rows, search = ticket.sequence.rows, ticket.job.search
             ticket.job.work += len(rows)
-            if not all(finite[row] for row in rows):
+            if broken is not None and broken[rows].any():
                 left.end(ticket, StepFailed(NOT_FINITE))
                 continue
             left.went_well = True
@@ -315,7 +315,7 @@ def _finite(outputs: Outputs) -> NDArray[np.bool_]:
 
     int8 turns what is no number into one, so that scores may look well where attention does not.
     """
-    finite = np.isfinite(outputs.scores[np.arange(len(outputs.best)), outputs.best])
+    finite = np.isfinite(outputs.best_scores)
     for rows in outputs.attention.values():
         finite &= np.isfinite(rows.reshape(len(rows), -1).sum(axis=1))
     return finite

@@ -7,15 +7,14 @@ and a row of dashes can be translated as they stand.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LONGEST = 8
 MORE_THAN_SOURCE = 3
 NONE = (0,) * LONGEST
 
 
-@dataclass(frozen=True, slots=True)
-class Loops:
+class Loops(NamedTuple):
     """The end of a hypothesis: its last tokens, and for how long it has repeated itself.
 
     `runs[p - 1]` counts the last tokens that equal the token p places before them.

@@ -57,18 +57,19 @@ class Greedy:
 
     def advance(self, outputs: Outputs, rows: Sequence[int]) -> list[int] | None:
         """Take the argmax; a hypothesis cut by length needs one step more to be read."""
-        row = rows[0]
+        row, source = rows[0], self._trail.source
         self._trail.steps.append(outputs.attention)
-        if self._last is not None and len(self._trail.steps) > self._limit:
+        left = self._limit - len(self._trail.steps) + 1
+        if self._last is not None and left < 1:
             self.paths = [self._trail.path(self._last, False, row)]
             return None
-        scores, left = outputs.scores[row], self._limit - len(self._trail.steps) + 1
-        token, self._written = best(
-            self._written, scores, int(outputs.best[row]), self._trail.source, left
-        )
-        self._last = Node(token, float(scores[token]), self._last, row)
+        first, score = outputs.best[row], outputs.best_scores[row]
+        token, self._written = best(self._written, outputs.scores[row], first, source, left)
+        if token != first:
+            score = float(outputs.scores[row, token])
+        self._last = Node(token, score, self._last, row)
         self.tokens = [token]
-        if token == self._trail.source.eos:
+        if token == source.eos:
             self.paths = [self._trail.path(self._last, True)]
         return None
 

@@ -105,7 +105,7 @@ def drive(search: Search, rows: Sequence[int]) -> list[Path]:
         scores[:, EOS] = -2.0 if step < 4 else 9.0
         order = np.argsort(-scores, axis=1, kind="stable")[:, : search.candidates]
         top = np.take_along_axis(scores, order, 1)
-        outputs = Outputs(scores, scores.argmax(axis=1), said(step), top, order)
+        outputs = Outputs.of(scores, said(step), top, order)
         search.advance(outputs, rows)
         if search.paths is not None:
             return search.paths

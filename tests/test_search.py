@@ -41,7 +41,7 @@ def say(histories: list[tuple[int, ...]], candidates: int) -> Outputs:
         for kind in ("cross", "alignment")
     }
     top = np.take_along_axis(scores, order, 1)
-    return Outputs(scores, scores.argmax(axis=1), attentions, top, order)
+    return Outputs.of(scores, attentions, top, order)
 
 
 def drive(search: Search, first_row: int = 2) -> list[Path]:
@@ -187,7 +187,7 @@ def circling(rows: int) -> Outputs:
     scores = np.log(np.array([[0.1, 1e-9, 1e-9, 0.8, 1e-9, 0.05]] * rows, np.float32))
     order = np.argsort(-scores, axis=1, kind="stable")
     blank = {kind: np.zeros((rows, 4), np.float32) for kind in SOURCE.delays}
-    return Outputs(scores, order[:, 0], blank, np.take_along_axis(scores, order, 1), order)
+    return Outputs.of(scores, blank, np.take_along_axis(scores, order, 1), order)
 
 
 @pytest.mark.parametrize("beams", [1, 2])

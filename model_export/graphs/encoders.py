@@ -38,14 +38,22 @@ def encoder(graph: AnyGraph, model: Seq2Seq) -> None:
 
 
 def _recurrent(graph: AnyGraph, encoder: RecurrentEncoder) -> None:
-    """Say memory (B, S, M) and summary (B, M)."""
+    """Say memory (B, S, M) and summary (B, M); nothing is computed beyond the longest, L."""
     size = encoder.layers.hidden_size
     graph.constant("is_forward", np.arange(2).repeat(size) == 0)
     graph.constant("single", [1])
-    graph.say("steps = Transpose <perm = [1, 0]> (source)                         # (S, B)")
+    graph.constant("none_before", [0, 0, 0, 0])
+    graph.constant("none_behind", [0])
+    graph.say("""
+        longest = ReduceMax <keepdims = 1> (lengths)
+        read = Slice (source, none_behind, longest, single)               # (B, L)
+        steps = Transpose <perm = [1, 0]> (read)                          # (L, B)""")
     recurrence.encode(graph, encoder.layers)
     graph.say("""
-        states = Transpose <perm = [1, 0, 2]> (hidden)                    # (B, S, M)
+        by_sentence = Transpose <perm = [1, 0, 2]> (hidden)               # (B, L, M)
+        padding = Sub (width, longest)
+        pads = Concat <axis = 0> (none_before, padding, none_behind)
+        states = Pad (by_sentence, pads)                                  # (B, S, M)
         memory = Where (mask_column, states, zero)
         last_index = Sub (length_column, single)
         at_end = GatherND <batch_dims = 1> (memory, last_index)           # (B, M)
