@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ def seal(run: Run, parameters: int, out: Path) -> Manifest:
     card = out / "MODEL_CARD.md"
     card.write_text(model_card(manifest, run.recipe), encoding="utf-8")
     files = tuple(describe_file(out, name) for name in (*names, card.name))
-    stamp = f"{datetime.now(UTC):%Y.%m.%d}+{files[1].sha256[:8]}"
+    whole = sha256("".join(file.sha256 for file in files).encode()).hexdigest()
+    stamp = f"{datetime.now(UTC):%Y.%m.%d}+{whole[:8]}"
     manifest = replace(manifest, version=stamp, files=files)
     write_manifest(out, manifest)
     return open_bundle(out).manifest

@@ -23,7 +23,7 @@ ALIGN_QUERY: Example = {
     "target": "fr",
 }
 
-_MODEL: Example = {"name": "en-fr", "version": "2026.11.22+6599fbb5"}
+_MODEL: Example = {"name": "en-fr", "version": "2026.11.22+4672bef9"}
 
 _SOURCE: Example = {
     "text": "Thank you.",

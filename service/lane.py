@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.admission import Event, Ticket
-from service.device import Array
 from service.errors import InterlineaError, StepFailed
 from service.hypotheses import Outputs
 from service.pairs import LONGEST, Given, Pairs, padded, steps_after
@@ -120,7 +119,7 @@ class Lane:
             self._note_encoded(batch, begun)
             for ticket, one in zip(batch, encoded, strict=True):
                 ticket.job.work += ticket.sequence.width
-                if _broken(*one.memory.values(), *one.state.values()):
+                if one.broken:
                     left.went_well = False
                     left.end(ticket, StepFailed(NOT_FINITE))
                     continue
@@ -305,7 +304,7 @@ def _encoder_batches(tickets: Sequence[Ticket]) -> Iterable[list[Ticket]]:
 
 def _settled(search: Forced, scored: Scored) -> Event:
     """Return the paths of a target that was read at once; where numbers broke, it fails alone."""
-    if _broken(scored.scores, *scored.attention.values()):
+    if any(np.isnan(one).any() for one in (scored.scores, *scored.attention.values())):
         return StepFailed(NOT_FINITE)
     return search.settle(scored.scores, scored.attention)
 
@@ -314,16 +313,12 @@ def _finite(outputs: Outputs) -> NDArray[np.bool_]:
     """Return (B,), whether a row's best score and its attention are numbers.
 
     int8 turns what is no number into one, so that scores may look well where attention does not.
+    Of its rows the last weight tells: all of them were divided by the sum of the row.
     """
     finite = np.isfinite(outputs.best_scores)
     for rows in outputs.attention.values():
-        finite &= np.isfinite(rows.reshape(len(rows), -1).sum(axis=1))
+        finite &= np.isfinite(rows[..., -1].reshape(len(rows), -1).sum(axis=1))
     return finite
-
-
-def _broken(*arrays: Array) -> bool:
-    """Whether any of these holds what is no number."""
-    return any(array.dtype.kind == "f" and bool(np.isnan(array).any()) for array in arrays)
 
 
 def _requests(tickets: Iterable[Ticket]) -> dict[str, object]:

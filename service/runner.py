@@ -9,7 +9,7 @@ Shapes: B rows, S source tokens (padded to the manifest's multiple), T target to
 pieces. One runner serves all worker threads: a session runs outside the interpreter lock.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,10 +31,14 @@ TOP = ("top_scores", "top_tokens")
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What the encoder says of one sentence: memory (S, ...) and first decoder state (...)."""
+    """What the encoder says of one sentence: memory (S, ...) and first decoder state (...).
+
+    It is `broken` where not all of that are numbers.
+    """
 
     memory: Mapping[str, Array]
     state: Mapping[str, Array]
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +124,16 @@ class Runner:
             padded[row, : len(source)] = source
         feeds = {"source": padded, "lengths": lengths}
         out = self._encoder.run(self._encoder_outputs, feeds)
-        return [self._encoded(out, row, self.width(len(s))) for row, s in enumerate(sources)]
+        broken = _broken(out.values()).tolist()
+        return [
+            self._encoded(out, row, self.width(len(source)), broken[row])
+            for row, source in enumerate(sources)
+        ]
 
-    def _encoded(self, out: Mapping[str, Array], row: int, width: int) -> Encoded:
+    def _encoded(self, out: Mapping[str, Array], row: int, width: int, broken: bool) -> Encoded:
         memory = {name: out[name][row, :width] for name in self.model.memory}
-        return Encoded(memory, {state.input: out[state.start][row] for state in self.model.state})
+        state = {state.input: out[state.start][row] for state in self.model.state}
+        return Encoded(memory, state, broken)
 
     def step(self, tokens: Sequence[int], memory: Held, state: Held) -> Stepped:
         """Read one token a row, (B,), and say what may follow; raises `StepFailed`."""
@@ -174,6 +183,12 @@ class Runner:
         most = np.array([min(count, scores.shape[1])], np.int64)
         out = self._candidates.run(list(TOP), {"log_probabilities": scores, "count": most})
         return out["top_scores"], out["top_tokens"].astype(np.int64, copy=False)
+
+
+def _broken(arrays: Iterable[Array]) -> NDArray[np.bool_]:
+    """Return (B,), in which rows of arrays (B, ...) something is no number."""
+    sums = [one.reshape(len(one), -1).sum(axis=1) for one in arrays]
+    return np.asarray(np.isnan(sums).any(axis=0))
 
 
 def _stacked(parts: Sequence[Array]) -> Array:

@@ -82,12 +82,13 @@ class Slots:
         self._steps[rows] = 0
         self.used = max(self.used, max(rows) + 1)
         self._fit(width, memory, state)
-        for row in rows:
-            for name, array in memory.items():
-                self._memory[name][row, :width] = array
-                self._memory[name][row, width:] = 0
-            for name, array in state.items():
-                self._state[name][row] = 0 if name in self._growing else array
+        for name, array in memory.items():
+            _write(self._memory[name], rows, array)
+        for name, array in state.items():
+            if name in self._growing:
+                self._state[name][rows] = 0
+            else:
+                _write(self._state[name], rows, array)
 
     def move(self, moves: Sequence[tuple[int, int]], used: int) -> None:
         """Carry out the moves (from, to) that close gaps, and use the first `used` rows."""
@@ -120,8 +121,10 @@ class Slots:
                 held[np.arange(self.used), self._steps[: self.used]] = array
                 if parents is not None:
                     held[: self.used] = held[parents]
+            elif parents is None:
+                _write(held, [0], array)
             else:
-                held[: self.used] = array if parents is None else array[parents]
+                held[: self.used] = array[parents]
         if self._growing:
             steps = self._steps[: self.used]
             self._steps[: self.used] = (steps if parents is None else steps[parents]) + 1
@@ -152,3 +155,23 @@ class Slots:
             if name in self._memory:
                 wide[: self.used, :kept] = self._memory[name][: self.used, :kept]
             self._memory[name] = wide
+
+
+def _write(held: Array, rows: Sequence[int], array: Array) -> None:
+    """Write an array over the beginning of rows, from each row on; the rest of a row is zero.
+
+    numpy would let go of the interpreter for each such copy. Another thread takes it then, and
+    keeps it for longer than the copy lasts.
+    """
+    whole, part = _bytes(held), _bytes(np.ascontiguousarray(array))
+    row_size = held.strides[0]
+    behind = bytes(-len(part) % row_size)
+    for row in rows:
+        start = row * row_size
+        whole[start : start + len(part)] = part
+        whole[start + len(part) : start + len(part) + len(behind)] = behind
+
+
+def _bytes(array: Array) -> memoryview:
+    """Return the memory of an array without gaps."""
+    return array.reshape(-1).view(np.uint8).data

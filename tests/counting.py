@@ -62,7 +62,8 @@ class CountingRunner(Runner):
             memory[: len(source), 0] = source
             if source[0] == self.poisoned_memory:
                 memory[-1] = np.nan
-            made.append(Encoded({"memory": memory}, {"state": np.zeros(1, np.float32)}))
+            state = {"state": np.zeros(1, np.float32)}
+            made.append(Encoded({"memory": memory}, state, bool(np.isnan(memory).any())))
         return made
 
     def step(
