@@ -122,7 +122,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("what", nargs="*", metavar="|".join(RUNS), help="what to do; all of it")
     parser.add_argument("--bodies", type=int, default=10_000, help="of hypothesis, in fuzz")
     parser.add_argument("--clients", type=int, default=10_000, help="that leave")
-    parser.add_argument("--seconds", type=float, default=120.0, help="of overload")
+    parser.add_argument("--seconds", type=float, default=240.0, help="of overload")
     parser.add_argument("--deaths", type=int, default=200, help="of threads, in faults")
     parser.add_argument("--examples", type=int, default=300, help="of each kind, in openapi")
     parser.add_argument("--sentences", type=int, default=100_000, help="of soak")
