@@ -23,6 +23,7 @@ from service.answers import (
 )
 from service.bearer import Bearer
 from service.catalog import Catalog
+from service.crowds import Crowds
 from service.documentation import DESCRIPTION, add_documentation, answers, body, streamed, timed
 from service.hosts import Hosts
 from service.leases import Leases
@@ -64,6 +65,7 @@ def create_app(
         telemetry=UNTOLD,
     )
     app.state.settings, app.state.life, app.state.metrics = settings, life, watchers.metrics
+    app.state.watchers = watchers.all
     _add_routes(app)
     add_documentation(app)
     add_refusals(app)
@@ -82,6 +84,7 @@ def _add_middleware(app: FastAPI, settings: Settings, watchers: Watchers) -> Non
         app.add_middleware(Origins, origins=settings.cors_origins)
     if settings.hosts:
         app.add_middleware(Hosts, names=settings.hosts)
+    app.add_middleware(Crowds)
     app.add_middleware(Shields)
     app.add_middleware(Watching, watchers=watchers.all)
     app.add_middleware(RequestIds)

@@ -1,38 +1,35 @@
 """Connections with bounds: how many, how much of headers, and how long they may take to come.
 
 uvicorn's parser takes headers of any size and waits for them for ever, and what it refuses it
-refuses in plain text. Here each has a bound, and an answer in the one shape of every failure.
-Health checks are answered however many connections there are, up to a quarter more than the bound;
-what comes beyond that is closed without a word.
+refuses in plain text. Here each has a bound, and an answer in the one shape of every failure, which
+whoever watches the requests is told of. Health checks and metrics are answered however many
+connections there are, up to a quarter more than the bound; what comes beyond that is closed without
+a word.
 """
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
-from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.errors import (
-    HeadersTooLarge,
-    HeaderTimeout,
-    InterlineaError,
-    MalformedRequest,
-    TooManyConnections,
-)
-from service.hosts import HEALTH
-from service.request_ids import HEADER, RequestIds
-from service.responses import failure, path_of, refusal, to_json
+from service.crowds import MARK
+from service.errors import HeadersTooLarge, HeaderTimeout, InterlineaError, MalformedRequest
+from service.request_ids import HEADER
+from service.responses import failure, to_json
 from service.settings import Settings
-from service.shields import EVERYWHERE, Shields
+from service.shields import EVERYWHERE
+from service.watching import Watcher, tell_refused
 
 
-def bounded(settings: Settings) -> type[asyncio.Protocol]:
-    """A protocol for uvicorn that keeps to the settings."""
+def bounded(settings: Settings, watching: Sequence[Watcher]) -> type[asyncio.Protocol]:
+    """A protocol for uvicorn that keeps to the settings, and tells who watches what it refuses."""
 
     class Bounded(Connection):
         bounds = settings
+        watchers = watching
 
     return Bounded
 
@@ -45,6 +42,7 @@ class Connection(HttpToolsProtocol):
     """
 
     bounds: ClassVar[Settings]
+    watchers: ClassVar[Sequence[Watcher]]
 
     _clock: asyncio.TimerHandle | None = None
     _heading = False
@@ -84,7 +82,7 @@ class Connection(HttpToolsProtocol):
         self._heading, self._received = True, 0
 
     def on_headers_complete(self) -> None:
-        """The headers are there: let the application answer, or who sends a crowd away.
+        """The headers are there: let the application answer, or send a crowd away.
 
         What is raised here ends the parsing, and comes back as `send_400_response`.
         """
@@ -95,9 +93,8 @@ class Connection(HttpToolsProtocol):
             self._wrong = self._too_large()
             raise self._wrong
         limit = self.bounds.max_connections
-        crowded = len(self.connections) > limit
-        application = self.config.loaded_app
-        self.app = cast(Any, Crowd(application, limit)) if crowded else application
+        if len(self.connections) > limit:
+            cast(dict[str, Any], self.scope)["state"][MARK] = limit
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -139,7 +136,9 @@ class Connection(HttpToolsProtocol):
         """Answer at once, unless the answer to a request before it is due, and hang up."""
         due = not self._idle and (self.cycle.response_started or not self.cycle.more_body)
         if not self.transport.is_closing() and not due:
-            self.transport.write(_spelled(error))
+            request_id = uuid.uuid4().hex
+            self.transport.write(_spelled(error, request_id))
+            tell_refused(self.watchers, request_id, error)
         self.transport.close()
 
 
@@ -174,29 +173,8 @@ class Joined:
             self._transport.write(b"".join(held))
 
 
-class Crowd:
-    """In the place of an application that has too many connections: health checks only."""
-
-    def __init__(self, application: ASGIApp, limit: int) -> None:
-        self._application = application
-        self._limit = limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if path_of(scope).startswith(HEALTH):
-            await self._application(scope, receive, send)
-        else:
-            await RequestIds(Shields(self._answer))(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        text = f"more than {self._limit} connections are open"
-        error = TooManyConnections(text, {"limit": self._limit})
-        await refusal(error, scope["state"]["request_id"])(scope, receive, send)
-
-
-def _spelled(error: InterlineaError) -> bytes:
+def _spelled(error: InterlineaError, request_id: str) -> bytes:
     """A refusal as it goes over the wire, for what never became a request."""
-    request_id = uuid.uuid4().hex
     body = to_json(failure(error, request_id))
     headers = {
         HEADER: request_id,

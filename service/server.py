@@ -18,7 +18,7 @@ from socket import socket
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from service.connections import bounded
 from service.life import Life
@@ -35,7 +35,7 @@ class Server(uvicorn.Server):
     """Uvicorn, which loads the bundles of a `Life` once it listens; see `run`."""
 
     def __init__(
-        self, app: ASGIApp, life: Life, settings: Settings, loaded: Callable[[], None]
+        self, app: FastAPI, life: Life, settings: Settings, loaded: Callable[[], None]
     ) -> None:
         """Serve `app`, whose life it is, and call `loaded` when every bundle translates."""
         config = uvicorn.Config(
@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
             log_level=settings.log_level,
             access_log=False,  # its lines hold queries, and so texts
             timeout_graceful_shutdown=LAST_SECONDS,
-            http=bounded(settings),
+            http=bounded(settings, app.state.watchers),
             loop="asyncio",  # uvloop takes one newcomer a turn: a busy server leaves them waiting
             ws="none",
         )

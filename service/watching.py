@@ -78,6 +78,20 @@ class Watching:
                 watcher.end(visit)
 
 
+def tell_refused(watchers: Sequence[Watcher], request_id: str, error: InterlineaError) -> None:
+    """Tell of what was refused before it had become a request."""
+    visit = Visit(request_id, OTHER, route=UNKNOWN, status=error.status, code=error.code)
+    outside = CURRENT.set(visit)
+    try:
+        for watcher in watchers:
+            watcher.begin(visit, {})
+        visit.ended = time.monotonic()
+        for watcher in watchers:
+            watcher.end(visit)
+    finally:
+        CURRENT.reset(outside)
+
+
 def _note_start(visit: Visit, message: Message) -> None:
     visit.status = message["status"]
     for name, value in message.get("headers", ()):

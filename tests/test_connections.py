@@ -11,10 +11,12 @@ from uvicorn.server import ServerState
 
 from service.connections import Joined, bounded
 from service.settings import Settings
+from service.traffic import Traffic
 from tests.served import app_of
 from tests.stand_ins import FakeCatalog
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n"
+METRICS = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
 LANGUAGES = b"GET /languages HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /translate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 
@@ -28,13 +30,14 @@ class Client:
         await self.writer.drain()
 
     async def answer(self) -> tuple[int, dict[str, str], Any]:
-        """Read one answer: status, headers, and the JSON of its body."""
+        """Read one answer: status, headers, and its body, if it is JSON what that says."""
         async with asyncio.timeout(10):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             pairs = (line.split(": ", 1) for line in head[1:] if line)
             headers = {name.lower(): value for name, value in pairs}
             body = await self.reader.readexactly(int(headers["content-length"]))
-        return int(head[0].split()[1]), headers, json.loads(body)
+        is_json = headers["content-type"] == "application/json"
+        return int(head[0].split()[1]), headers, json.loads(body) if is_json else body
 
     async def ask(self, request: bytes) -> int:
         """Send a request, and return the status of its answer."""
@@ -65,11 +68,20 @@ class House:
         self.state = ServerState()
         self.app = app_of(self.catalog, settings)
         self.config = uvicorn.Config(
-            self.app, ws="none", log_config=None, http=bounded(settings), proxy_headers=False
+            self.app,
+            ws="none",
+            log_config=None,
+            http=bounded(settings, self.app.state.watchers),
+            proxy_headers=False,
         )
         self.config.load()
         self.port = 0
         self.clients: list[Client] = []
+
+    def traffic(self) -> Traffic:
+        """What was counted of the requests."""
+        (found,) = (one for one in self.app.state.watchers if isinstance(one, Traffic))
+        return found
 
     def protocol(self) -> asyncio.Protocol:
         kind = cast(Any, self.config.http_protocol_class)
@@ -227,11 +239,16 @@ def test_what_is_not_http_is_refused() -> None:
         client = await house.connect()
         await client.send(b"\x16\x03\x01\x02 hello\r\n\r\n")
         await client.refused(400, "malformed_request")
+        other = await house.connect()
+        assert await other.ask(METRICS) == 200
+        traffic = house.traffic()
+        assert traffic.requests["OTHER", "unknown", "400"] == 1
+        assert traffic.errors == {("malformed_request",): 1}
 
     serve(visit)
 
 
-def test_a_crowd_is_sent_away_but_for_health_checks() -> None:
+def test_a_crowd_is_sent_away_and_counted_but_for_health_checks_and_metrics() -> None:
     async def visit(house: House) -> None:
         first = [await house.connect() for _ in range(4)]
         for client in first:
@@ -243,7 +260,13 @@ def test_a_crowd_is_sent_away_but_for_health_checks() -> None:
         assert (status, headers["retry-after"]) == (503, "1")
         assert body["error"]["code"] == "too_many_connections"
         assert body["error"]["detail"] == {"limit": 4}
+        assert body["error"]["request_id"] == headers["x-request-id"]
+        assert headers["x-content-type-options"] == "nosniff"
         assert await fifth.rest() == b""
+        traffic = house.traffic()
+        assert traffic.requests["GET", "/languages", "503"] == 1
+        assert traffic.errors == {("too_many_connections",): 1}
+        assert await (await house.connect()).ask(METRICS) == 200
 
     serve(visit, Settings(max_connections=4))
 

@@ -51,6 +51,7 @@ GROUPS = {
     ),
     7: ("request_ids", "requests", "responses", "streaming", "watching", "tracing", "watchers"),
     7.25: ("bearer", "hosts", "origins", "shields", "leases"),
+    7.3: ("crowds",),
     7.5: ("connections", "documentation", "reloads", "handlers"),
     8: ("app", "server", "cli", "key_commands", "__main__"),
 }
@@ -59,7 +60,7 @@ GROUPS = {
 HTTP = (
     *("app", "documentation", "handlers", "request_ids", "requests", "responses", "streaming"),
     *("watchers", "watching", "leases", "reloads", "server"),
-    *("bearer", "connections", "hosts", "origins", "shields"),
+    *("bearer", "connections", "crowds", "hosts", "origins", "shields"),
 )
 """The rooms that know FastAPI: `app` and what was split from it."""
 
