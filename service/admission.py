@@ -189,13 +189,17 @@ class Admission:
             return left
 
     def leave(self, tickets: Many[Ticket]) -> None:
-        """Note sentences that were taken and are done, whatever came of them."""
+        """Note sentences that were taken and are done, whatever came of them.
+
+        Those that were dropped got nothing done: by them an engine that is late for everybody
+        would seem a fast one.
+        """
         if not tickets:
             return
         now = time.monotonic()
         with self._changed:
             self._note_done(tickets, now)
-            cost = sum(ticket.sequence.cost for ticket in tickets)
+            cost = sum(ticket.sequence.cost for ticket in tickets if not ticket.call.gone)
             busy = any(lane.waiting for lane in self._lanes)
             self._pace.finished(cost, now, busy)
 

@@ -94,7 +94,7 @@ class Engine:
         self._crew.mend()
         widths = [self._runner.width(len(job.source)) for job in jobs]
         call = self._admission.admit(jobs, widths, deadline)
-        end = call.loop.call_later(deadline.left, _expire, call, deadline)
+        end = call.loop.call_later(deadline.left, self._expire, call, deadline)
         left = len(jobs)
         try:
             while left:
@@ -107,6 +107,11 @@ class Engine:
             end.cancel()
             self._admission.withdraw(call)
 
+    def _expire(self, call: Call, deadline: Deadline) -> None:
+        """Drop a request that is late, though nobody may be reading what comes of it."""
+        call.events.put_nowait((0, deadline.missed()))
+        self._admission.withdraw(call)
+
     def close(self, grace: float, why: InterlineaError | None = None) -> None:
         """Take nothing new, finish within `grace` seconds what is on board, fail the rest.
 
@@ -114,7 +119,3 @@ class Engine:
         """
         self._admission.close()
         self._crew.end(grace, why)
-
-
-def _expire(call: Call, deadline: Deadline) -> None:
-    call.events.put_nowait((0, deadline.missed()))

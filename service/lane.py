@@ -169,6 +169,7 @@ class Lane:
         self._drop(left)
         batch = self._scheduler.next_batch()
         if not batch.running:
+            self._slots.move((), 0)
             return left
         begun = time.monotonic()
         try:
@@ -313,11 +314,11 @@ def _finite(outputs: Outputs) -> NDArray[np.bool_]:
     """Return (B,), whether a row's best score and its attention are numbers.
 
     int8 turns what is no number into one, so that scores may look well where attention does not.
-    Of its rows the last weight tells: all of them were divided by the sum of the row.
+    Of its rows the first weight tells: all on real tokens were divided by the sum of the row.
     """
     finite = np.isfinite(outputs.best_scores)
     for rows in outputs.attention.values():
-        finite &= np.isfinite(rows[..., -1].reshape(len(rows), -1).sum(axis=1))
+        finite &= np.isfinite(rows[..., 0].reshape(len(rows), -1).sum(axis=1))
     return finite
 
 

@@ -83,11 +83,13 @@ class Slots:
         self.used = max(self.used, max(rows) + 1)
         self._fit(width, memory, state)
         for name, array in memory.items():
+            assert array.shape[1:] == self._memory[name].shape[2:], name
             _write(self._memory[name], rows, array)
         for name, array in state.items():
             if name in self._growing:
                 self._state[name][rows] = 0
             else:
+                assert array.shape == self._state[name].shape[1:], name
                 _write(self._state[name], rows, array)
 
     def move(self, moves: Sequence[tuple[int, int]], used: int) -> None:
@@ -122,6 +124,7 @@ class Slots:
                 if parents is not None:
                     held[: self.used] = held[parents]
             elif parents is None:
+                assert array.shape == (self.used, *held.shape[1:]), name
                 _write(held, [0], array)
             else:
                 held[: self.used] = array[parents]
@@ -163,9 +166,9 @@ def _write(held: Array, rows: Sequence[int], array: Array) -> None:
     numpy would let go of the interpreter for each such copy. Another thread takes it then, and
     keeps it for longer than the copy lasts.
     """
-    whole, part = _bytes(held), _bytes(np.ascontiguousarray(array))
-    row_size = held.strides[0]
-    behind = bytes(-len(part) % row_size)
+    whole, part = _bytes(held), _bytes(np.ascontiguousarray(array, held.dtype))
+    row_size = len(whole) // len(held)
+    behind = bytes(-len(part) % max(1, row_size))
     for row in rows:
         start = row * row_size
         whole[start : start + len(part)] = part

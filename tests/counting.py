@@ -86,7 +86,8 @@ class CountingRunner(Runner):
             scores[source[:, 0] == self.poison] = np.nan
         cross = np.eye(source.shape[1], dtype=np.float32)[at]
         if self.poisoned_attention is not None:
-            cross[source[:, 0] == self.poisoned_attention, -1] = np.nan
+            poisoned = source[:, :1] == self.poisoned_attention
+            cross[poisoned & (source != 0)] = np.nan  # padding has no weight whatever happens
         return Stepped(scores, {"cross": cross}, {"state": state["state"] + 1})
 
     def top(self, scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

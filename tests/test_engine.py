@@ -4,6 +4,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,8 @@ from service.errors import (
     StepFailed,
 )
 from service.hypotheses import Chosen
+from service.pace import Pace
+from service.runner import Stepped
 from service.visit import CURRENT, Visit
 from tests.counting import CountingRunner, job, wait_for
 
@@ -208,6 +212,50 @@ def test_a_deadline_drops_the_work_within_one_step(engine: Engine, runner: Count
     asyncio.run(scenario())
     assert sum(runner.batches) <= 2 + 2
     assert engine.pending == 0
+
+
+def test_a_deadline_drops_the_work_though_nobody_reads(
+    engine: Engine, runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = runner.step
+
+    def slow(*given: Any) -> Stepped:
+        time.sleep(0.02)
+        return quick(*given)
+
+    monkeypatch.setattr(runner, "step", slow)
+
+    async def scenario() -> None:
+        long = job(*[2] * 40)
+        long.watched = True
+        async with aclosing(engine.stream([long], Deadline(0.1))) as events:
+            await anext(events)
+            await asyncio.sleep(0.4)  # as one that waits for its client
+            made = len(runner.batches)
+            assert made < 15
+            assert engine.pending == 0
+            with pytest.raises(DeadlineExceeded):
+                assert [event async for event in events]
+        assert len(runner.batches) == made
+
+    asyncio.run(scenario())
+
+
+def test_what_was_dropped_does_not_count_as_done(
+    engine: Engine, runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs: list[int] = []
+    monkeypatch.setattr(Pace, "finished", lambda _, cost, *about: costs.append(cost))
+
+    async def scenario() -> None:
+        runner.gate.clear()
+        with pytest.raises(DeadlineExceeded):
+            await engine.run([job(2, 3), job(4)], Deadline(0.05))
+        runner.gate.set()
+        await engine.run([job(3)])
+
+    asyncio.run(scenario())
+    assert sum(costs) == 4
 
 
 def test_events_come_as_they_happen_and_are_the_answer(engine: Engine) -> None:

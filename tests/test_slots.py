@@ -235,3 +235,25 @@ def test_over_a_long_life_every_row_keeps_its_own_entries() -> None:
         step(slots, *new, parents=parents)
         rows = grown
         assert entries(slots) == rows
+
+
+def test_what_does_not_fit_is_not_taken() -> None:
+    slots = Slots(4)
+    put(slots, 1.0, 4, rows=2)
+    slots.scatter({"state": np.full((2, 3), 0.5)}, None)  # of another type
+    assert (slots.gather()[1]["state"] == 0.5).all()
+    for shape in ((2, 2), (1, 3), (3, 3)):
+        with pytest.raises(AssertionError):
+            slots.scatter({"state": np.ones(shape, np.float32)}, None)
+    with pytest.raises(AssertionError):
+        slots.put({"memory": np.ones((4, 3), np.float32)}, {}, [2])
+    assert (slots.gather()[1]["state"] == 0.5).all()
+
+
+def test_a_tensor_may_be_empty() -> None:
+    slots = Slots(4)
+    slots.put({"memory": np.ones((4, 0), np.float32)}, {"state": np.ones(0, np.float32)}, [0, 1])
+    slots.scatter({"state": np.ones((2, 0), np.float32)}, None)
+    memory, state = slots.gather()
+    assert memory["memory"].shape == (2, 4, 0)
+    assert state["state"].shape == (2, 0)
