@@ -247,7 +247,7 @@ def test_what_does_not_fit_is_not_taken() -> None:
             slots.scatter({"state": np.ones(shape, np.float32)}, None)
     with pytest.raises(AssertionError):
         slots.put({"memory": np.ones((4, 3), np.float32)}, {}, [2])
-    assert (slots.gather()[1]["state"] == 0.5).all()
+    assert (slots.gather()[1]["state"][:2] == 0.5).all()
 
 
 def test_a_tensor_may_be_empty() -> None:
