@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from math import inf
 
-import numpy as np
-
 from service.guard import Written, begin, best
-from service.hypotheses import Chosen, Node, Outputs, Path, Source, Trail
+from service.hypotheses import Chosen, Node, Outputs, Path, Source, Trail, mean
 
 
 class Beam:
@@ -150,10 +148,9 @@ class Beam:
         ]
 
     def _rank(self, node: Node) -> float:
-        scores = np.array([one.score for one in node.chain()], np.float32)
+        scores = node.scores()
         length = len(scores)
-        mean = float(scores.mean(dtype=np.float64))  # the score of its path
-        return float(-mean * length / length**self._length_penalty)
+        return float(-mean(scores) * length / length**self._length_penalty)
 
 
 def _tokens(node: Node) -> list[int]:

@@ -22,19 +22,19 @@ UNGUARDED = 1 << 30
 class Outputs:
     """What a decoder step says of all R rows of the batch.
 
-    scores (R, V) are log-probabilities; best (R) their argmax, and best_scores what it has;
-    attention maps a kind to (R, S), or (R, N, S) of one with N heads. top_scores and top_tokens
-    (R, K) are the K best of each row, best first and the lower token first where two are equal;
-    without beams on board they are empty. What searches read one by one are lists: an array
-    takes several times longer to give a number.
+    scores (R, V) are log-probabilities; best (R) their argmax; attention maps a kind to (R, S), or
+    (R, N, S) of one with N heads. top_scores and top_tokens (R, K) are the K best of each row,
+    best first and the lower token first where two are equal; without beams on board they are
+    empty. `broken` are the rows whose best score or attention is no number. What searches read
+    one by one are lists: an array takes several times longer to give a number.
     """
 
     scores: Floats
     best: list[int]
-    best_scores: list[float]
     attention: Mapping[str, Floats]
     top_scores: list[list[float]]
     top_tokens: list[list[int]]
+    broken: frozenset[int]
 
     @classmethod
     def of(
@@ -42,9 +42,19 @@ class Outputs:
     ) -> "Outputs":
         """Return what the arrays of a step say; shapes as above."""
         best = scores.argmax(axis=1)
-        found = scores[np.arange(len(scores)), best]
+        finite = np.isfinite(scores[np.arange(len(scores)), best])
+        for rows in attention.values():
+            # int8 turns what is no number into one, so that scores may look well where attention
+            # does not. The first weight tells: all on real tokens were divided by their sum.
+            finite &= np.isfinite(rows[..., 0].reshape(len(rows), -1).sum(axis=1))
+        broken = frozenset(np.flatnonzero(~finite).tolist())
         tops = top_scores.tolist(), top_tokens.tolist()
-        return cls(scores, best.tolist(), found.tolist(), attention, *tops)
+        return cls(scores, best.tolist(), attention, *tops, broken)
+
+
+def mean(scores: Floats) -> float:
+    """Return the mean of log-probabilities (T,), 0 of none."""
+    return float(scores.mean(dtype=np.float64)) if len(scores) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ class Path:
     @property
     def score(self) -> float:
         """Mean log-probability of the tokens, `</s>` included."""
-        return float(self.scores.mean(dtype=np.float64)) if len(self.scores) else 0.0
+        return mean(self.scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,10 @@ class Node:
             node = node.before
         nodes.reverse()
         return nodes
+
+    def scores(self) -> Floats:
+        """Return the log-probabilities of the whole hypothesis, (T,)."""
+        return np.array([one.score for one in self.chain()], np.float32)
 
 
 class Trail:

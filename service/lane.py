@@ -169,7 +169,6 @@ class Lane:
         self._drop(left)
         batch = self._scheduler.next_batch()
         if not batch.running:
-            self._slots.move((), 0)
             return left
         begun = time.monotonic()
         try:
@@ -226,13 +225,14 @@ class Lane:
             self._real -= times.source * ticket.sequence.beams
 
     def _board(self, batch: Batch, now: float) -> None:
+        """Close gaps, which no newcomer's row is part of, and let the newcomers take their rows."""
+        self._slots.move(batch.moves, self._scheduler.used)
         for sequence in batch.joining:
             times = self._tickets[sequence.key].times
             times.boarded, times.step = now, self._steps
             self._real += times.source * sequence.beams
             encoded = self._encoded.pop(sequence.key)
             self._slots.put(encoded.memory, encoded.state, sequence.rows)
-        self._slots.move(batch.moves, self._scheduler.used)
 
     def _decode(self, left: Left) -> None:
         running = self._running()
@@ -253,12 +253,10 @@ class Lane:
         """Show every search its rows; those whose numbers broke fail alone."""
         parents: Rows | None = None
         left.went_well = False
-        finite = _finite(outputs)
-        broken = None if finite.all() else ~finite
         for ticket in running:
             rows, search = ticket.sequence.rows, ticket.job.search
             ticket.job.work += len(rows)
-            if broken is not None and broken[rows].any():
+            if not outputs.broken.isdisjoint(rows):
                 left.end(ticket, StepFailed(NOT_FINITE))
                 continue
             left.went_well = True
@@ -308,18 +306,6 @@ def _settled(search: Forced, scored: Scored) -> Event:
     if any(np.isnan(one).any() for one in (scored.scores, *scored.attention.values())):
         return StepFailed(NOT_FINITE)
     return search.settle(scored.scores, scored.attention)
-
-
-def _finite(outputs: Outputs) -> NDArray[np.bool_]:
-    """Return (B,), whether a row's best score and its attention are numbers.
-
-    int8 turns what is no number into one, so that scores may look well where attention does not.
-    Of its rows the first weight tells: all on real tokens were divided by the sum of the row.
-    """
-    finite = np.isfinite(outputs.best_scores)
-    for rows in outputs.attention.values():
-        finite &= np.isfinite(rows[..., 0].reshape(len(rows), -1).sum(axis=1))
-    return finite
 
 
 def _requests(tickets: Iterable[Ticket]) -> dict[str, object]:

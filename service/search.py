@@ -63,11 +63,9 @@ class Greedy:
         if self._last is not None and left < 1:
             self.paths = [self._trail.path(self._last, False, row)]
             return None
-        first, score = outputs.best[row], outputs.best_scores[row]
-        token, self._written = best(self._written, outputs.scores[row], first, source, left)
-        if token != first:
-            score = float(outputs.scores[row, token])
-        self._last = Node(token, score, self._last, row)
+        scores = outputs.scores[row]
+        token, self._written = best(self._written, scores, outputs.best[row], source, left)
+        self._last = Node(token, float(scores[token]), self._last, row)
         self.tokens = [token]
         if token == source.eos:
             self.paths = [self._trail.path(self._last, True)]

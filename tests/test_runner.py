@@ -1,6 +1,7 @@
 """Runner: shapes, padding, exact independence of the batch, and typed failures."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from onnx import helper
 
 from service.bundle import Bundle
+from service.device import Array
 from service.errors import DamagedBundle, StepFailed
 from service.runner import Encoded, Runner, Stepped
 from tests.architectures import exported, network, reader
@@ -102,6 +104,25 @@ def test_of_equal_tokens_the_lower_comes_first(runner: Runner) -> None:
 def test_ids_out_of_range_fail_with_a_type(runner: Runner) -> None:
     with pytest.raises(StepFailed):
         runner.encode([[10**6, EOS]])
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_one_sentence_that_the_encoder_breaks_is_marked_alone(
+    toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    runner = Runner(toy_bundle.read, toy_bundle.manifest.model)
+    session = runner._encoder
+
+    class Breaking:
+        def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> dict[str, Array]:
+            out = session.run(outputs, feeds)
+            assert out["memory"].shape[:2] == (3, 8)
+            out["memory"][at, 2, 7] = np.nan
+            return dict(out)
+
+    monkeypatch.setattr(runner, "_encoder", Breaking())
+    encoded = runner.encode([source(4), source(7), source(5)])
+    assert [one.broken for one in encoded] == [row == at for row in range(3)]
 
 
 def test_a_file_that_is_no_graph_is_named(toy_bundle: Bundle, tmp_path: Path) -> None:
