@@ -1,7 +1,7 @@
 """Runner: shapes, padding, exact independence of the batch, and typed failures."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,7 +114,7 @@ def test_one_sentence_that_the_encoder_breaks_is_marked_alone(
     session = runner._encoder
 
     class Breaking:
-        def run(self, outputs: Sequence[str], feeds: Mapping[str, Array]) -> dict[str, Array]:
+        def run(self, outputs: list[str], feeds: Mapping[str, Array]) -> dict[str, Array]:
             out = session.run(outputs, feeds)
             assert out["memory"].shape[:2] == (3, 8)
             out["memory"][at, 2, 7] = np.nan
