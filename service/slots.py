@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 ROOM = 16
 """By how many entries a growing state is made longer at once."""
 
+SPARE = 1024
+"""How many padded tokens the rows in use may hold beyond what their widest needs, for a while."""
+
 Array = NDArray[np.generic]
 Held = Mapping[str, Any]
 """Tensors by name: arrays, or what lies on a device. Only the runner that made the slots and
@@ -66,7 +69,7 @@ class Slots:
 
     @property
     def width(self) -> int:
-        """Padded source tokens that every row holds."""
+        """Padded source tokens that every row holds; 0 before the first sentence."""
         return next((array.shape[1] for array in self._memory.values()), 0)
 
     def put(
@@ -117,12 +120,14 @@ class Slots:
 
         Of a growing tensor it is the new entry (n, ...).
         """
+        written = int(self._steps[: self.used].max(initial=0)) + 1
         for name, array in state.items():
             held = self._state[name]
             if name in self._growing:
                 held[np.arange(self.used), self._steps[: self.used]] = array
                 if parents is not None:
-                    held[: self.used] = held[parents]
+                    moved = np.flatnonzero(parents != np.arange(self.used))
+                    held[moved, :written] = held[parents[moved], :written]
             elif parents is None:
                 assert array.shape == (self.used, *held.shape[1:]), name
                 _write(held, [0], array)
@@ -145,12 +150,13 @@ class Slots:
                 self._state[name] = longer
 
     def _fit(self, width: int, memory: Mapping[str, Array], state: Mapping[str, Array]) -> None:
-        """Make the arrays as wide as the widest row, if they are too narrow or far too wide."""
+        """Make the arrays as wide as the widest row, if they are too narrow or too wide."""
         needed = int(self._widths[: self.used].max())
         if not self._state:
             shapes = {name: (self.capacity, *array.shape) for name, array in state.items()}
             self._state = {n: np.zeros(shape, state[n].dtype) for n, shape in shapes.items()}
-        if self._memory and needed <= self.width < 2 * needed:
+        spare = self.width - needed
+        if 0 <= spare < needed and spare * self.used <= SPARE:
             return
         kept = min(needed, self.width)
         for name, array in memory.items():

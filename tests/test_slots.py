@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.slots import ROOM, Slots
+from service.slots import ROOM, SPARE, Slots
 
 
 def put(slots: Slots, value: float, width: int, rows: int = 1) -> None:
@@ -57,6 +57,24 @@ def test_width_shrinks_when_long_sentences_have_left() -> None:
     assert slots.width == 8
     assert memory["memory"][:, 0, 0].tolist() == [1.0, 3.0]
     assert memory["memory"][0, 4:].max() == 0.0
+
+
+def test_rows_are_hardly_wider_than_those_in_use_need() -> None:
+    slots = Slots(64)
+    rng = np.random.default_rng(1)
+    widths = [0] * 64
+    for _ in range(300):
+        used, row = slots.used, int(rng.integers(0, min(64, slots.used + 1)))
+        widths[row] = 4 * int(rng.integers(1, 130))
+        memory = {"memory": np.full((widths[row], 1), row + 1.0, np.float32)}
+        slots.move((), max(used, row + 1))
+        slots.put(memory, {"state": np.zeros(3, np.float32)}, [row])
+        assert slots.width >= max(widths)
+        assert (slots.width - max(widths)) * slots.used <= SPARE
+        (held,) = slots.gather()[0].values()
+        for at, width in enumerate(widths[: slots.used]):
+            assert (held[at, :width] == at + 1).all()
+            assert not held[at, width:].any()
 
 
 def test_a_row_used_again_keeps_nothing_of_its_last_sentence() -> None:
