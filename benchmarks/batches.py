@@ -49,6 +49,7 @@ def run(quick: bool) -> None:
     results.write(
         "batches",
         {
+            "texts": sentences.origin(),
             "sentences": len(sources),
             "source_tokens": {"median": statistics.median(lengths), "most": lengths[-1]},
             "target_tokens": tokens,

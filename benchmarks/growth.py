@@ -1,8 +1,10 @@
 """What time and memory do as sentences get longer, more at once, and more one after another."""
 
 import asyncio
+import multiprocessing
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import psutil
@@ -36,7 +38,7 @@ def run(quick: bool) -> None:
     report.progress("concurrent sequences")
     concurrent = by_concurrency(bundle, effort)
     report.progress("memory of a slot")
-    slots = [slot(bundle, length) for length in ROW_LENGTHS]
+    slots = [alone(slot, length) for length in ROW_LENGTHS]
     bars = [Bar("growth of memory over the sentences", grown(memory), MOST_GROWTH, at_most=True)]
     _show(lengths, concurrent, slots, memory)
     report.show_bars(bars)
@@ -45,6 +47,7 @@ def run(quick: bool) -> None:
         "by_concurrency": concurrent,
         "slots": slots,
         "sentences": QUICK_SOAK if quick else SOAK,
+        "texts": sentences.origin(),
         "resident_mib": [round(size / MIB, 1) for size in memory],
         "bars": [bar.as_json() for bar in bars],
     }
@@ -93,14 +96,20 @@ def by_concurrency(bundle: Bundle, effort: Effort) -> list[dict[str, float]]:
     ]
 
 
-def slot(bundle: Bundle, length: int) -> dict[str, float]:
+def alone(measure: Callable[[int], dict[str, float]], length: int) -> dict[str, float]:
+    """Measure in a new process, whose memory nothing has used before."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(measure, length).result()
+
+
+def slot(length: int) -> dict[str, float]:
     """Return the bytes of a slot for sources of a length: its tensors, and what a process gains.
 
     The gain is in resident memory from few to many rows of one worker, over these rows, with
     all that steps of so many rows need besides.
     """
     few = ROWS // 16
-    with Ours(bundle, Capacity(1, ROWS, ROWS * 2 * length, ours.UNBOUNDED)) as engine:
+    with Ours(ours.shipped(), Capacity(1, ROWS, ROWS * 2 * length, ours.UNBOUNDED)) as engine:
         one = engine.runner.encode(_sources(engine, 1, length))[0]
         tensors = sum(array.nbytes for array in (*one.memory.values(), *one.state.values()))
         engine.fixed(_sources(engine, few, length), TARGET, 1)

@@ -80,13 +80,21 @@ def read(count: int) -> list[str]:
     They are the sources of `dev/tatoeba.en-fr.tsv.gz` in the folder INTERLINEA_DATA, in an
     order that is always the same, or else sentences written for this file.
     """
-    path = Path(os.environ.get("INTERLINEA_DATA", "data")) / NAME
-    if path.is_file():
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            found = [line.split("\t", 1)[0] for line in lines if line.strip()]
-        print(f"Sentences: {len(found)} of {NAME}")
-    else:
-        found = list(OWN)
-        print(f"Sentences: {len(found)} of our own (INTERLINEA_DATA has no {NAME})")
+    found, whose = _found()
+    print(f"Sentences: {whose}")
     random.Random(SEED).shuffle(found)
     return list(islice(cycle(found), count))
+
+
+def origin() -> str:
+    """Say which sentences `read` returns."""
+    return _found()[1]
+
+
+def _found() -> tuple[list[str], str]:
+    path = Path(os.environ.get("INTERLINEA_DATA", "data")) / NAME
+    if not path.is_file():
+        return list(OWN), f"{len(OWN)} of our own (INTERLINEA_DATA has no {NAME})"
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        found = [line.split("\t", 1)[0] for line in lines if line.strip()]
+    return found, f"{len(found)} of {NAME}"

@@ -54,7 +54,10 @@ def run(quick: bool) -> None:
         rounds = [_round(turn, targets, offline) for turn in range(plan.rounds)]
     findings.show(rounds)
     about = {target.kind.name: target.kind.about for target in targets}
-    results.write("traffic", {"plan": asdict(plan), **findings.as_json(rounds, about)})
+    results.write(
+        "traffic",
+        {"plan": asdict(plan), "texts": sentences.origin(), **findings.as_json(rounds, about)},
+    )
 
 
 class Target:

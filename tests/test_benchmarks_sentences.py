@@ -15,6 +15,7 @@ def test_own_sentences_where_there_is_no_data(
     assert read[:count] == read[count:]
     assert set(read) == set(sentences.OWN)
     assert "our own" in capsys.readouterr().out
+    assert "our own" in sentences.origin()
 
 
 def test_the_first_column_of_the_data(
@@ -27,3 +28,4 @@ def test_the_first_column_of_the_data(
     monkeypatch.setenv("INTERLINEA_DATA", str(tmp_path))
     assert sorted(sentences.read(2)) == ["One.", "Two."]
     assert sentences.NAME in capsys.readouterr().out
+    assert sentences.origin() == f"2 of {sentences.NAME}"
