@@ -182,7 +182,10 @@ async def come_back(load: Load, project: Project) -> None:
 async def check_stream(client: httpx2.AsyncClient) -> None:
     """Events come one by one, and not all at the end."""
     async with client.stream(
-        "POST", "/translate", json={"text": TEXT}, headers={"Accept": "text/event-stream"}
+        "POST",
+        "/translate",
+        json={"text": TEXT, "target": "fr"},
+        headers={"Accept": "text/event-stream"},
     ) as response:
         pieces = [piece async for piece in response.aiter_raw()]
     assert len(pieces) > 10, f"a stream came in {len(pieces)} pieces"

@@ -1,6 +1,7 @@
 """What goes into an image: its requirements before the install, its packages after it.
 
-`requirements.py` prints what pyproject.toml asks for, a line each, for serving on the CPU;
+`requirements.py` prints what pyproject.toml asks for, a line each, for serving on the CPU and
+tracing;
 `--cuda` the same with the ONNX Runtime for CUDA in the place of the usual one, since both lie in
 one folder. `--installed` prints what this environment has: name, version and licence. Only the
 standard library is used, for the image has no more at that point.
@@ -20,11 +21,11 @@ CPU_RUNTIME = "onnxruntime"
 
 def requirements(project: dict[str, Any], *, cuda: bool) -> list[str]:
     """Return the requirements of an image, from the parsed pyproject.toml."""
-    needed: list[str] = project["project"]["dependencies"]
+    extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
+    needed: list[str] = project["project"]["dependencies"] + extras["tracing"]
     if not cuda:
         return needed
-    more: list[str] = project["project"]["optional-dependencies"]["cuda"]
-    return [one for one in needed if name_of(one) != CPU_RUNTIME] + more
+    return [one for one in needed if name_of(one) != CPU_RUNTIME] + extras["cuda"]
 
 
 def name_of(requirement: str) -> str:

@@ -85,14 +85,19 @@ class Account:
             self._bucket = Bucket(rate, level, at)
             self._bucket.take(sum(one.taken for one in pending), now)
 
+    def check(self, characters: int, work: int) -> None:
+        """Raise `QuotaExceeded` or `RateLimited` where not even this is left."""
+        now = self._turn()
+        self._check_quota(characters, now)
+        self._check_rate(work, now)
+
     def reserve(self, characters: int, work: int) -> Reservation:
         """Set aside what a request is expected to take.
 
         Raises `QuotaExceeded` or `RateLimited`, and then nothing is set aside.
         """
+        self.check(characters, work)
         now = self._turn()
-        self._check_quota(characters, now)
-        self._check_rate(work, now)
         self._note(Spent(self.key.id, self._month, characters, 0, 1, work), now)
         return Reservation(self._month, characters, work)
 
@@ -188,6 +193,8 @@ class Charge:
     def check(self, least: Demand) -> None:
         """Check, and no more, since not all is known; raises a `RequestError` to refuse."""
         self._check(least)
+        if self._account is not None:
+            self._account.check(self._characters, least.work)
 
     def begin(self, demand: Demand) -> None:
         """Check and reserve; raises a `RequestError` to refuse."""

@@ -17,11 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.access import Access
 from service.accounts import Account
 from service.errors import Forbidden, RequestError, Unauthorized
+from service.hosts import METRICS
 from service.responses import path_of, refusal
 
 OPEN = frozenset({"/", "/docs", "/openapi.json"})
 OPEN_FOLDERS = ("/health/", "/docs/")
-METRICS = "/metrics"
 
 
 class Bearer:

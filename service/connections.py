@@ -1,4 +1,5 @@
-"""Connections with bounds: how many, how much of headers, and how long they may take to come.
+"""Connections with bounds: how many, how much of headers, how long they may take to come, and how
+long a client may let its answer lie.
 
 uvicorn's parser takes headers of any size and waits for them for ever, and what it refuses it
 refuses in plain text. Here each has a bound, and an answer in the one shape of every failure, which
@@ -52,7 +53,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; the first headers have a bound too."""
         super().connection_made(transport)
-        self.transport = cast(asyncio.Transport, Joined(transport, self.loop))
+        joined = Joined(transport, self.loop, self.bounds.answer_seconds)
+        self.transport = cast(asyncio.Transport, joined)
         most = self.bounds.max_connections
         if len(self.connections) > most + most // 4:
             transport.abort()
@@ -146,12 +148,16 @@ class Joined:
     """A transport that sends at once what is written in one turn of the loop: head and body.
 
     Each call of the system lets go of the interpreter, and must wait for the workers to get it
-    back.
+    back. Who takes nothing of what waits to be sent, for `seconds`, is hung up on.
     """
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float
+    ) -> None:
+        self._transport, self._loop, self._seconds = transport, loop, seconds
         self._held: list[bytes] = []
+        self._written = 0
+        self._watched = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -170,7 +176,24 @@ class Joined:
     def _send(self) -> None:
         held, self._held = self._held, []
         if held:
-            self._transport.write(b"".join(held))
+            whole = b"".join(held)
+            self._written += len(whole)
+            self._transport.write(whole)
+            self._watch()
+
+    def _watch(self) -> None:
+        waiting = self._transport.get_write_buffer_size()
+        if waiting and not self._watched:
+            self._watched = True
+            self._loop.call_later(self._seconds, self._look, self._written - waiting)
+
+    def _look(self, taken: int) -> None:
+        """Hang up, unless more has been taken since the last look."""
+        self._watched = False
+        if self._written - self._transport.get_write_buffer_size() > taken:
+            self._watch()
+        else:
+            self._transport.abort()
 
 
 def _spelled(error: InterlineaError, request_id: str) -> bytes:

@@ -7,10 +7,8 @@ that metrics and the access log know of it: a server that has too much to do mus
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import TooManyConnections
-from service.hosts import HEALTH
+from service.hosts import HEALTH, METRICS
 from service.responses import path_of, refusal
-
-METRICS = "/metrics"
 
 MARK = "too_many_connections"
 """Name in the state of a marked request; its value is how many connections may be open."""

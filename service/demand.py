@@ -85,9 +85,9 @@ class Estimator:
         return min(self._most, 3 * length + 20 if asked is None else asked)
 
     @staticmethod
-    def least(sentences: int, options: Options) -> Demand:
-        """Return what translating so many sentences asks for at least, whatever they say."""
-        return Demand(sentences, sentences * options.beam_size, 0, 0)
+    def least(sentences: int, rows: int) -> Demand:
+        """Return what sentences of so many rows each ask for at least, whatever they say."""
+        return Demand(sentences, sentences * rows, sentences * (1 + rows), 0)
 
     def translation(self, units: Iterable[Unit], options: Options) -> Demand:
         """Return what translating `units` asks for; the attention must be settled."""

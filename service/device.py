@@ -6,8 +6,10 @@ The only importer of ONNX Runtime. `find` says once, at the start, which device 
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from service import dequantise
 from service.errors import DamagedBundle, DeviceMissing, StepFailed
 from service.external_data import check_self_contained
+from service.patience import Patience
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # the library reports its use otherwise
 import onnxruntime
@@ -27,6 +30,12 @@ PROBE = (  # opset 21: probe (float[n] x) => (float[n] y) { y = Add (x, x) }
     b"\x08\x01\x12\x05\n\x03\x12\x01nb\x10\n\x01y\x12\x0b\n\t\x08\x01\x12\x05\n\x03\x12\x01nB\x04\n\x00\x10\x15"
 )
 """The bytes of a small graph, for asking a device whether it works."""
+
+PATIENCE = Patience(60.0)
+"""How long a graph may take to load or to run: far longer than any that serves, on any machine."""
+
+SILENT = 4
+"""The runtime's level for lines that only it would write: whatever fails is raised as well."""
 
 log = logging.getLogger("interlinea.device")
 
@@ -96,15 +105,16 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # the workers are the threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = SILENT
         options.add_session_config_entry("session.load_model_format", "ONNX")  # never guessed
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                graph,
-                options,
-                providers=[(provider, dict(more)) for provider, more in device.providers],
-                enable_fallback=0,  # or it would go on on the host, saying nothing
-            )
+            with PATIENCE.bounded(partial(options.set_load_cancellation_flag, True)):
+                self._session: Any = onnxruntime.InferenceSession(
+                    graph,
+                    options,
+                    providers=[(provider, dict(more)) for provider, more in device.providers],
+                    enable_fallback=0,  # or it would go on on the host, saying nothing
+                )
         except Exception as error:  # the library raises bare types of its own
             raise DamagedBundle(f"{name} cannot be loaded: {error}") from error
         if device.providers[0][0] not in self._session.get_providers():
@@ -125,10 +135,8 @@ class Session:
 
     def run(self, outputs: list[str], feeds: Mapping[str, Array]) -> dict[str, Any]:
         """Run on arrays of the host and return arrays of the host; raises `StepFailed`."""
-        try:
-            values = self._session.run(outputs, dict(feeds))
-        except Exception as error:  # the library raises bare types of its own
-            raise StepFailed(f"the model failed: {error}") from error
+        with self._running() as options:
+            values = self._session.run(outputs, dict(feeds), options)
         return dict(zip(outputs, values, strict=True))
 
     def run_bound(
@@ -140,7 +148,7 @@ class Session:
         The binding is made anew for each run: one used again would write over the outputs of
         the last, which are the inputs of this.
         """
-        try:
+        with self._running() as options:
             binding = self._session.io_binding()
             for name, tensor in feeds.items():
                 binding.bind_ortvalue_input(name, tensor)
@@ -149,14 +157,24 @@ class Session:
             for name in stay:
                 binding.bind_output(name, self._device.name, 0)
             binding.synchronize_inputs()
-            self._session.run_with_iobinding(binding)
+            self._session.run_with_iobinding(binding, options)
             binding.synchronize_outputs()
             values = binding.get_outputs()
             arrays = [value.numpy() for value in values[: len(come)]]
-        except Exception as error:  # the library raises bare types of its own
-            raise StepFailed(f"the model failed: {error}") from error
         kept = dict(zip(stay, values[len(come) :], strict=True))
         return dict(zip(come, arrays, strict=True)), kept
+
+    @contextmanager
+    def _running(self) -> Iterator[Any]:
+        """Give the options of a run that ends some time; raises `StepFailed` if it fails."""
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = SILENT
+        try:
+            with PATIENCE.bounded(partial(setattr, options, "terminate", True)):
+                yield options
+        except Exception as error:  # the library raises bare types of its own
+            why = "a graph did not come to an end" if options.terminate else error
+            raise StepFailed(f"the model failed: {why}") from error
 
 
 HOST = Device("cpu", (("CPUExecutionProvider", {}),), floats=False)

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from service import examples
 from service.answers import DiagnosticsAnswer, ErrorAnswer, TimingAnswer
 from service.bearer import needs_key
+from service.hosts import HEALTH
 from service.schemas import AlignRequest, TranslateRequest
 from service.settings import Settings
 from service.streaming import EVENTS
@@ -50,8 +51,10 @@ _REASONS = {
     408: "The body did not come in time.",
     413: "The body is too large.",
     415: "The body is not sent as `application/json`.",
+    421: "The server does not answer to this host name.",
     422: "The request cannot be served as it stands.",
     429: "The key has used what it may; `Retry-After` says when there is more.",
+    431: "The address and the headers are too large.",
     500: "The server failed.",
     503: "The server cannot take the request now; `Retry-After` says when to try again.",
     504: "The work was not done within its `timeout`.",
@@ -146,12 +149,23 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas[DiagnosticsAnswer.__name__]["example"] = examples.DIAGNOSTICS
     schemas[TimingAnswer.__name__]["example"] = examples.TIMING
     settings: Settings = app.state.settings
+    _add_refusals_of_all(document, settings)
     if settings.keys is not None:
         _add_security(document, settings)
     for parameter in document["paths"]["/align"]["get"]["parameters"]:
         if parameter["name"] in examples.ALIGN_QUERY:
             parameter["example"] = examples.ALIGN_QUERY[parameter["name"]]
     return document
+
+
+def _add_refusals_of_all(document: dict[str, Any], settings: Settings) -> None:
+    """Say how a request is refused before anybody looks at its route."""
+    for path, operations in document["paths"].items():
+        first = [421] if settings.hosts else []
+        for status in [431] if path.startswith(HEALTH) else [*first, 431, 503]:
+            refused = _REFUSED | {"description": _REASONS[status]}
+            for operation in operations.values():
+                operation["responses"].setdefault(str(status), refused)
 
 
 def _add_security(document: dict[str, Any], settings: Settings) -> None:

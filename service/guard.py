@@ -58,6 +58,8 @@ def best(
 
     `left` is how many tokens there is room for.
     """
+    if not written.owed and (usual := written.after(first, source)) is not None:
+        return first, usual
     for token in _likeliest(scores, first):
         if written.must_pay(token, left, source):
             token = written.best_owed(scores)

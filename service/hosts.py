@@ -1,8 +1,8 @@
 """The host names that the server answers to; any other is refused.
 
 Without this a page of a stranger could have its own name lead to this machine (DNS rebinding), and
-read what a browser on this network gets. `/health/` answers to every name, since who checks on a
-container calls it by its address.
+read what a browser on this network gets. `/health/` and `/metrics` answer to every name, since who
+checks on a container calls it by its address, and neither tells of any text.
 """
 
 import re
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.errors import UnknownHost
 from service.responses import path_of, refusal
 
-HEALTH = "/health/"
+HEALTH, METRICS = "/health/", "/metrics"
 
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/?#@\s]+))(?::[0-9]*)?")
 
@@ -29,7 +29,8 @@ class Hosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or path_of(scope).startswith(HEALTH):
+        path = path_of(scope)
+        if scope["type"] != "http" or path.startswith(HEALTH) or path == METRICS:
             await self._app(scope, receive, send)
             return
         host = named(Headers(scope=scope).getlist("host"))

@@ -16,9 +16,13 @@ from collections.abc import Callable
 from service import memory
 from service.catalog import Catalog
 from service.changes import Changes, between
+from service.device import PATIENCE
 from service.errors import InterlineaError, ReloadInProgress, ShuttingDown, Unavailable
 from service.generations import Generation, Generations
 from service.settings import Settings
+
+LAST_SECONDS, LAST_TRIES = 5.0, 20
+"""How long, and how often within that time, graphs that still load at the end are told to stop."""
 
 log = logging.getLogger("interlinea.life")
 
@@ -32,6 +36,7 @@ class Life:
         self._probing = asyncio.Lock()
         self._reloading = False
         self._work: asyncio.Task[Changes] | None = None
+        self._loads: set[asyncio.Task[Catalog]] = set()
         self._refusing = False
         self._ending: asyncio.Task[None] | None = None
         self.draining = False
@@ -39,7 +44,12 @@ class Life:
 
     async def load(self) -> None:
         """Load every bundle; raises what loading raises."""
-        catalog = await asyncio.to_thread(self._load, self._settings)
+        try:
+            catalog = await self._in_thread(lambda: self._load(self._settings))
+        except Exception:
+            if self._refusing:
+                return  # nobody asks any more whether they can be served
+            raise
         if self._refusing:
             await asyncio.to_thread(catalog.close)
             return
@@ -105,7 +115,7 @@ class Life:
         """Do it to the end, even if nobody waits for it any more."""
         try:
             old = self._generations.catalog
-            new = await asyncio.to_thread(old.reloaded)
+            new = await self._in_thread(old.reloaded)
             if self._refusing:
                 await asyncio.to_thread(new.close, old.translators())
                 raise ShuttingDown("the server is shutting down")
@@ -130,6 +140,18 @@ class Life:
         if self._ending is None:
             self._ending = asyncio.create_task(self._generations.end(self._settings.grace_seconds))
         await asyncio.shield(self._ending)
+        tries = LAST_TRIES
+        while self._loads and tries:  # nobody needs what they load, but the process waits for them
+            PATIENCE.lose()
+            await asyncio.wait(self._loads, timeout=LAST_SECONDS / LAST_TRIES)
+            tries -= 1
+
+    async def _in_thread(self, load: Callable[[], Catalog]) -> Catalog:
+        """Load in a thread, to the end, even if nobody waits for it any more."""
+        task = asyncio.create_task(asyncio.to_thread(load))
+        self._loads.add(task)
+        task.add_done_callback(self._loads.discard)
+        return await asyncio.shield(task)
 
 
 class Lease:

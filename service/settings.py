@@ -82,6 +82,9 @@ class Settings(BaseSettings):
         default=None,
         description="Folder whose sub-folders are bundles, served beside the embedded ones.",
     )
+    models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(), description="Names of the bundles to serve; none listed: all that there are."
+    )
     max_bundle_bytes: int = Field(
         default=2_147_483_648, ge=1, description="Most bytes of all files of a bundle together."
     )
@@ -144,6 +147,12 @@ class Settings(BaseSettings):
     )
     body_seconds: float = Field(
         default=30.0, gt=0, le=3600, description="How long a client may take to send its body."
+    )
+    answer_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="How long a client may take nothing of an answer that waits to be sent.",
     )
     keys: Path | None = Field(
         default=None,

@@ -74,14 +74,18 @@ class Shelf:
             return translator
 
     def _folders(self) -> list[Path]:
-        """Return folders by name; an extra bundle takes the place of an embedded namesake."""
+        """Return the folders to serve; an extra bundle takes the place of an embedded namesake."""
         folders: dict[str, Path] = {}
         for root in (EMBEDDED, self._settings.bundles):
             if root is not None:
                 folders |= {folder.name: folder for folder in _inside(root)}
-        if not folders:
+        wanted = self._settings.models or tuple(folders)
+        if missing := [name for name in wanted if name not in folders]:
+            there = ", ".join(folders) or "none"
+            raise BundleError(f"there is no bundle {missing[0]}; there are: {there}")
+        if not wanted:
             raise BundleError("there is no bundle to serve")
-        return list(folders.values())
+        return [folders[name] for name in folders if name in wanted]
 
 
 def capacity(settings: Settings, device: Device) -> Capacity:

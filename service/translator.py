@@ -14,7 +14,7 @@ from service import alignment
 from service.admission import Job
 from service.beam import Beam
 from service.bundle import Bundle
-from service.demand import UNMETERED, Estimator, Meter
+from service.demand import NOTHING, UNMETERED, Estimator, Meter
 from service.device import HOST, Device
 from service.device_runner import open_runner
 from service.engine import Capacity, Engine
@@ -135,9 +135,10 @@ class Translator:
 
     async def _prepare(self, texts: Sequence[str], options: Options, meter: Meter) -> _Prepared:
         self._engine.check(options.deadline)
+        meter.check(NOTHING)
         segmented = [one async for one in turns(self._segment(text, options) for text in texts)]
         sentences = sum(len(one.sentences) for one in segmented)
-        meter.check(self._estimator.least(sentences, options))
+        meter.check(self._estimator.least(sentences, options.beam_size))
         made = (
             _Place(text, number, self._units.text(s.text, s.span.start, "source"))
             for text, one in enumerate(segmented)
@@ -243,6 +244,7 @@ class Translator:
         """
         options = self._settled(options, "alignment")
         self._engine.check(options.deadline)
+        meter.check(self._estimator.least(len(pairs), passes))
         given = (
             self._units.given(pair.source, "source")
             if pair.target is None

@@ -1,4 +1,4 @@
-"""A bundle's graphs are tried before they serve: two sentences, two steps, and the best of each.
+"""A bundle's graphs are tried before they serve: two sentences, some steps, and the best of each.
 
 Where there is a graph for given targets, it reads two of these too.
 
@@ -10,8 +10,6 @@ import numpy as np
 
 from service.errors import DamagedBundle
 from service.runner import Runner, Scored, Stepped
-
-STEPS = 2
 
 
 def try_out(runner: Runner, source_pieces: int, target_pieces: int) -> None:
@@ -30,11 +28,11 @@ def try_out(runner: Runner, source_pieces: int, target_pieces: int) -> None:
     for row, one in enumerate(encoded):
         slots.put(one.memory, one.state, [row])
     slots.move([], 2)
-    for _ in range(STEPS):
+    for parents in (np.array([1, 0]), None, None):
         stepped = runner.step([runner.model.special.bos, target_pieces - 1], *slots.gather())
         _check(runner, stepped, (2, runner.pieces))
         _check_top(runner, stepped)
-        slots.scatter(stepped.state, np.array([1, 0]))
+        slots.scatter(stepped.state, parents)
     if runner.forces:
         targets = [target_pieces - 1, eos], [eos]
         for target, scored in zip(targets, runner.force(encoded, targets), strict=True):

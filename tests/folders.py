@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from service.bundle import Bundle, describe_file, open_bundle
 from service.manifest import MANIFEST, write_manifest
@@ -89,6 +89,24 @@ def with_nan(model: onnx.ModelProto) -> None:
         if tensor.data_type == onnx.TensorProto.FLOAT:
             values = np.full_like(numpy_helper.to_array(tensor), np.nan)
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def without_end(model: onnx.ModelProto) -> None:
+    """Let the first output of a graph go round in a loop for ever."""
+    name = model.graph.output[0].name
+    for node in model.graph.node:
+        node.output[:] = ["once" if one == name else one for one in node.output]
+        node.input[:] = ["once" if one == name else one for one in node.input]
+    kind = model.graph.output[0].type.tensor_type.elem_type
+    turn, go, more = (
+        helper.make_tensor_value_info("turn", onnx.TensorProto.INT64, []),
+        *(helper.make_tensor_value_info(one, onnx.TensorProto.BOOL, []) for one in ("go", "more")),
+    )
+    held, kept = (helper.make_tensor_value_info(one, kind, None) for one in ("held", "kept"))
+    nodes = [helper.make_node("Identity", [a], [b]) for a, b in (("go", "more"), ("held", "kept"))]
+    body = helper.make_graph(nodes, "body", [turn, go, held], [more, kept])
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "always"))
+    model.graph.node.append(helper.make_node("Loop", ["", "always", "once"], [name], body=body))
 
 
 def elsewhere(model: onnx.ModelProto) -> None:

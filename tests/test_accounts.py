@@ -173,6 +173,22 @@ def test_nothing_is_set_aside_for_what_is_refused() -> None:
     assert till.spent() == Spent(1, MONTH, characters=1, requests=1, taken=10)
 
 
+def test_who_has_nothing_left_is_refused_before_anything_is_known() -> None:
+    till = Till(rate=100, quota=50)
+    spent = till.charge(50)
+    spent.check(demand(100))
+    with pytest.raises(QuotaExceeded):
+        till.charge(51).check(demand(0))
+    spent.begin(demand(100))
+    with pytest.raises(QuotaExceeded):
+        till.charge(1).check(demand(0))
+    till.charge(0).check(demand(0))
+    with pytest.raises(RateLimited) as caught:
+        till.charge(0).check(demand(5))
+    assert caught.value.retry_after == 3
+    assert till.spent() == Spent(1, MONTH, characters=50, requests=1, taken=100)
+
+
 def test_a_limit_of_the_machine_comes_first() -> None:
     till = Till(rate=10, quota=1)
 

@@ -293,7 +293,9 @@ def test_head_and_body_of_an_answer_are_sent_at_once(monkeypatch: pytest.MonkeyP
     sent: list[bytes] = []
 
     class Noted(Joined):
-        def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        def __init__(
+            self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float
+        ) -> None:
             genuine = transport.write
 
             def write(data: bytes) -> None:
@@ -301,7 +303,7 @@ def test_head_and_body_of_an_answer_are_sent_at_once(monkeypatch: pytest.MonkeyP
                 genuine(data)
 
             monkeypatch.setattr(transport, "write", write)
-            super().__init__(transport, loop)
+            super().__init__(transport, loop, seconds)
 
     async def visit(house: House) -> None:
         client = await house.connect()
@@ -328,8 +330,11 @@ def test_what_is_written_in_one_turn_is_sent_at_once() -> None:
         def is_closing(self) -> bool:
             return "closed" in sent
 
+        def get_write_buffer_size(self) -> int:
+            return 0
+
     async def scenario() -> None:
-        joined = Joined(Wire(), asyncio.get_running_loop())
+        joined = Joined(Wire(), asyncio.get_running_loop(), 10.0)
         joined.write(b"head ")
         joined.write(b"body")
         assert sent == []
@@ -341,3 +346,52 @@ def test_what_is_written_in_one_turn_is_sent_at_once() -> None:
 
     asyncio.run(scenario())
     assert sent == [b"head body", b"more", "closed"]
+
+
+class Slow(asyncio.Transport):
+    """To a client that takes of its answer what `take` says."""
+
+    def __init__(self) -> None:
+        self.waiting, self.aborted = 0, asyncio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.waiting += len(data)
+
+    def take(self, count: int) -> None:
+        self.waiting -= count
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+
+def test_who_takes_a_little_of_the_answer_now_and_then_is_waited_for() -> None:
+    async def scenario() -> None:
+        slow = Slow()
+        joined = Joined(cast(asyncio.Transport, slow), asyncio.get_running_loop(), 0.5)
+        joined.write(b"0123456789")
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            slow.take(1)
+            joined.write(b"x")
+        assert not slow.aborted.is_set()
+        async with asyncio.timeout(10):
+            await slow.aborted.wait()
+
+    asyncio.run(scenario())
+
+
+def test_who_takes_nothing_of_its_answers_is_hung_up_on() -> None:
+    """Forty answers of a megabyte are more than sockets hold."""
+
+    async def visit(house: House) -> None:
+        client = await house.connect()
+        bundle = b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n"
+        client.writer.write(bundle * 40)
+        await emptied(house)
+        again = await house.connect()
+        assert await again.ask(LANGUAGES) == 200
+
+    serve(visit, Settings(answer_seconds=0.5))

@@ -8,7 +8,7 @@ import pytest
 
 from service.demand import NOTHING, Demand, Estimator
 from service.directions import align_both_ways
-from service.errors import TooManyHypotheses, TooManyTokens
+from service.errors import QuotaExceeded, TooManyHypotheses, TooManyTokens
 from service.manifest import MANIFEST, parse_manifest
 from service.options import Options, Pair
 from service.segmentation import Span
@@ -170,3 +170,41 @@ def test_too_many_sentences_are_refused_before_any_is_looked_at(
         asyncio.run(translator.translate([f"{SENTENCE} {SENTENCE}", SENTENCE], Options(5), till))
     assert len(looked) == 2
     assert len(till.demands) == 1
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_what_is_asked_at_least_is_never_more_than_what_is_asked(
+    estimator: Estimator, rows: int
+) -> None:
+    least = estimator.least(2, rows)
+    assert (least.tokens, least.rows, least.work) == (2, 2 * rows, 2 * (1 + rows))
+    pairs = [UnitPair(unit(1), unit(1))] * 2
+    for found in (
+        estimator.translation([unit(1)] * 2, Options(rows, max_length=1)),
+        estimator.alignment(pairs, Options(), passes=rows),
+        estimator.alignment([unit(1)] * 2, Options(max_length=1), passes=rows),
+    ):
+        assert least.tokens <= found.tokens
+        assert least.rows <= found.rows
+        assert least.work <= found.work
+        assert least.cells <= found.cells
+
+
+def test_who_has_nothing_left_is_refused_before_the_texts_are_looked_at(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Spent(Till):
+        def check(self, least: Demand) -> None:
+            raise QuotaExceeded("nothing is left")
+
+    def look(*_: object) -> None:
+        raise AssertionError("nobody should look")
+
+    monkeypatch.setattr(translator, "_segment", look)
+    for name in ("text", "given", "pair"):
+        monkeypatch.setattr(translator._units, name, look)
+    with pytest.raises(QuotaExceeded):
+        asyncio.run(translator.translate([SENTENCE], Options(), Spent()))
+    for pair in (Pair(SENTENCE, None), Pair(SENTENCE, "Le chat")):
+        with pytest.raises(QuotaExceeded):
+            asyncio.run(translator.align([pair], Options(), Spent()))

@@ -12,14 +12,19 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = {
     "project": {
         "dependencies": ["numpy>=2", "onnxruntime>=1.31,<2", "uvicorn[standard]>=0.54"],
-        "optional-dependencies": {"cuda": ["onnx>=1", "onnxruntime-gpu[cuda]>=1.31,<2"]},
+        "optional-dependencies": {
+            "cuda": ["onnx>=1", "onnxruntime-gpu[cuda]>=1.31,<2"],
+            "tracing": ["opentelemetry-sdk>=1"],
+            "train": ["torch"],
+        },
     }
 }
 
 
-def test_the_cpu_image_has_the_dependencies() -> None:
+def test_the_cpu_image_has_the_dependencies_and_what_traces() -> None:
     wanted = requirements(PROJECT, cuda=False)
-    assert wanted == ["numpy>=2", "onnxruntime>=1.31,<2", "uvicorn[standard]>=0.54"]
+    usual = ["numpy>=2", "onnxruntime>=1.31,<2", "uvicorn[standard]>=0.54"]
+    assert wanted == [*usual, "opentelemetry-sdk>=1"]
 
 
 def test_the_cuda_image_has_one_onnx_runtime_and_not_the_usual_one() -> None:
@@ -27,6 +32,7 @@ def test_the_cuda_image_has_one_onnx_runtime_and_not_the_usual_one() -> None:
     assert wanted == [
         "numpy>=2",
         "uvicorn[standard]>=0.54",
+        "opentelemetry-sdk>=1",
         "onnx>=1",
         "onnxruntime-gpu[cuda]>=1.31,<2",
     ]
@@ -40,6 +46,7 @@ def test_of_this_project_there_is_one_onnx_runtime_and_no_torch(cuda: bool) -> N
         "onnxruntime-gpu" if cuda else "onnxruntime"
     ]
     assert "torch" not in names
+    assert "opentelemetry-sdk" in names
 
 
 def test_names_are_normal() -> None:

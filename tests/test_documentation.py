@@ -86,6 +86,18 @@ def test_keys_are_in_the_document_where_they_are_needed(tmp_path: Path, document
                 assert status == "200" or shown["$ref"].endswith("/ErrorAnswer")
 
 
+@pytest.mark.parametrize("hosts", [(), ("example.org",)])
+def test_what_refuses_before_a_route_is_in_the_document(hosts: tuple[str, ...]) -> None:
+    told = TestClient(create_app(Settings(hosts=hosts)), base_url="http://example.org")
+    for path, methods in told.get("/openapi.json").json()["paths"].items():
+        watched = path.startswith("/health/")
+        for operation in methods.values():
+            statuses = set(operation["responses"])
+            assert "431" in statuses
+            assert ("421" in statuses) == (bool(hosts) and not watched)
+            assert watched or "503" in statuses
+
+
 def test_every_route_is_in_the_document(document: Any) -> None:
     assert {path: set(methods) for path, methods in document["paths"].items()} == ROUTES
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 
 from service.admission import Job
 from service.deadline import Deadline
-from service.device import Array
 from service.engine import Capacity, Engine
 from service.errors import (
     DeadlineExceeded,
@@ -55,24 +54,6 @@ def test_sentences_join_and_leave_between_steps(engine: Engine, runner: Counting
     assert max(runner.batches) == 4
     assert sum(runner.batches) == 7 + 5 * 2  # a row is run only while it has something to say
     assert len(runner.batches) < 10
-
-
-@pytest.mark.parametrize("beams", [1, 2])
-def test_rows_are_as_wide_as_those_on_board_need(
-    engine: Engine, runner: CountingRunner, monkeypatch: pytest.MonkeyPatch, beams: int
-) -> None:
-    widths = []
-
-    def step(tokens: Sequence[int], memory: Mapping[str, Array], state: Mapping[str, Array]) -> Any:
-        widths.append(memory["memory"].shape[1])
-        return CountingRunner.step(runner, tokens, memory, state)
-
-    monkeypatch.setattr(runner, "step", step)
-    run(engine, *(job(*[2] * 12, beams=beams) for _ in range(4 // beams)))
-    assert set(widths) == {16}
-    widths.clear()
-    run(engine, job(2, 3, beams=beams))
-    assert set(widths) == {4}
 
 
 def test_a_cancelled_job_leaves_within_one_step(engine: Engine, runner: CountingRunner) -> None:

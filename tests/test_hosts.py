@@ -59,8 +59,10 @@ def test_any_other_is_refused(host: str) -> None:
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_health_check_may_use_an_address() -> None:
-    assert ask(("example.org",), "172.17.0.2:8000", "/health/ready").status_code == 200
+@pytest.mark.parametrize("path", ["/health/ready", "/metrics"])
+def test_who_checks_on_the_server_may_use_an_address(path: str) -> None:
+    assert ask(("example.org",), "172.17.0.2:8000", path).status_code == 200
+    assert ask(("example.org",), "172.17.0.2:8000", "/metrics/").status_code == 421
     assert ask(("example.org",), "172.17.0.2:8000", "/docs").status_code == 421
 
 

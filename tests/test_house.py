@@ -27,6 +27,7 @@ GROUPS = {
         "files",
         "external_data",
         "pulse",
+        "patience",
         "deadline",
         "turns",
     ),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,11 +20,12 @@ import pytest
 from service.app import create_app
 from service.bundle import Bundle
 from service.catalog import Catalog
+from service.device import PATIENCE
 from service.errors import DamagedBundle
 from service.life import Life
 from service.server import Server
 from service.settings import Settings
-from tests.folders import place
+from tests.folders import in_graph, place, spoil, without_end
 from tests.stand_ins import FakeCatalog
 
 SENTENCE = "The small black cat sees the old bird. "
@@ -191,7 +193,8 @@ class Process:
     """A server that was started as a user starts it."""
 
     def __init__(self, bundles: Path, settings: dict[str, str]) -> None:
-        given = {"BUNDLES": str(bundles), "PORT": "0", "DEVICE": "cpu", "WORKERS": "1", **settings}
+        given = {"BUNDLES": str(bundles), "MODELS": "en-fr", "PORT": "0", "DEVICE": "cpu"}
+        given |= {"WORKERS": "1", **settings}
         environment = {f"INTERLINEA_{name}": value for name, value in given.items()}
         self.popen = subprocess.Popen(
             [sys.executable, "-m", "service", "serve"],
@@ -292,6 +295,17 @@ def test_a_second_signal_ends_it_at_once(bundles: Path) -> None:
         assert process.code() == 128 + signal.SIGTERM
         with pytest.raises((OSError, http.client.HTTPException)):
             stream.last()
+
+
+def test_a_graph_without_an_end_does_not_keep_it_from_ending(bundles: Path) -> None:
+    spoil(bundles / "en-fr", "decoder.onnx", in_graph(without_end))
+    process = Process(bundles, {})
+    process.read_until("running on")
+    begun = time.monotonic()
+    process.end()
+    assert process.code() == 0
+    assert time.monotonic() - begun < PATIENCE.seconds / 2
+    process.log.close()
 
 
 def test_a_bundle_that_cannot_be_served_is_one_line_and_exit_1(bundles: Path) -> None:

@@ -15,12 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service import cores
+from service import cores, device
 from service import shelf as room
 from service.bundle import Bundle
 from service.device import CUDA, HOST
 from service.errors import BundleError, DamagedBundle, StepFailed
 from service.manifest import MANIFEST
+from service.patience import Patience
 from service.runner import Runner
 from service.settings import Settings
 from service.shelf import Shelf, capacity
@@ -33,6 +34,7 @@ from tests.folders import (
     seal_again,
     spoil,
     with_nan,
+    without_end,
     worker_threads,
 )
 from tests.test_fields import VALUES
@@ -233,6 +235,18 @@ def test_a_hostile_bundle_is_refused_in_one_line(
     assert worker_threads() == before
 
 
+@pytest.mark.parametrize("file", ["encoder.onnx", "decoder.onnx", "candidates.onnx"])
+def test_a_graph_without_an_end_is_refused(
+    shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    monkeypatch.setattr(device, "PATIENCE", Patience(2.0))
+    spoil(folder, file, in_graph(without_end))
+    before = worker_threads()
+    with pytest.raises(DamagedBundle, match="a graph did not come to an end"):
+        shelf.load()
+    assert worker_threads() == before
+
+
 @pytest.mark.parametrize(
     "error", [MemoryError(), KeyError("x"), StepFailed("no luck"), RecursionError("deep\n\x1b")]
 )
@@ -299,6 +313,24 @@ def test_an_extra_bundle_takes_the_place_of_its_namesake(
     loaded = Shelf(ONE.model_copy(update={"bundles": extra})).load()
     assert versions(loaded) == {"en-fr": "2"}
     close(loaded)
+
+
+def test_only_bundles_that_are_named_are_served(
+    root: Path, folder: Path, toy_bundle: Bundle
+) -> None:
+    place(toy_bundle, root, "fr-en", ("fr", "en"))
+    place(toy_bundle, root, "en-zh", ("en", "zh"))
+
+    def served(*names: str) -> list[str]:
+        given = Settings(bundles=root, models=names, workers=1, slots=8, device="cpu")
+        translators = Shelf(given).load()
+        close(translators)
+        return [one.manifest.name for one in translators]
+
+    assert served() == ["en-fr", "en-zh", "fr-en"]
+    assert served("fr-en", "en-fr") == ["en-fr", "fr-en"]
+    with pytest.raises(BundleError, match="there is no bundle zh-en; there are: en-fr, en-zh, f"):
+        served("en-fr", "zh-en")
 
 
 def test_without_any_bundle_there_is_nothing_to_serve(shelf: Shelf) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmarks.client import post
+from benchmarks.ours import NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 15
@@ -25,6 +26,7 @@ _LISTENS = re.compile(r"running on http://127\.0\.0\.1:(\d+)", re.IGNORECASE)
 _SETTINGS = {
     "INTERLINEA_HOST": "127.0.0.1",
     "INTERLINEA_PORT": "0",
+    "INTERLINEA_MODELS": NAME,
     "INTERLINEA_LOG_LEVEL": "info",  # its default; a quieter server would not tell its port
 }
 

@@ -26,7 +26,7 @@ class Process:
 
     def __init__(self, settings: Mapping[str, str], module: tuple[str, ...] = SERVE) -> None:
         kept = {name: value for name, value in os.environ.items() if "INTERLINEA_" not in name}
-        given = {"PORT": "0", "DEVICE": "cpu", **settings}
+        given = {"PORT": "0", "DEVICE": "cpu", "MODELS": "en-fr", **settings}
         self.popen = subprocess.Popen(
             [sys.executable, "-m", *module],
             env={**kept, **{f"INTERLINEA_{name}": value for name, value in given.items()}},
