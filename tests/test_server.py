@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import logging
 import os
 import re
 import signal
@@ -31,6 +32,17 @@ from tests.stand_ins import FakeCatalog
 SENTENCE = "The small black cat sees the old bird. "
 SECONDS = 300
 """After which a test has failed; far more than anything here takes."""
+
+
+@pytest.fixture(autouse=True)
+def levels() -> Iterator[None]:
+    """Give uvicorn's loggers their levels back, which its configuration sets for good."""
+    loggers = [logging.getLogger(f"uvicorn.{name}") for name in ("error", "access", "asgi")]
+    before = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+
 
 # ------------------------------------------------- in this process, with a stand-in for bundles
 
