@@ -16,6 +16,9 @@ from service.demand import Demand
 from service.errors import Cancelled, DeadlineExceeded, QuotaExceeded, RateLimited
 from service.keys import Key, Spent, Standing, month_of
 
+USUAL_WORK = 0.6
+"""What a character usually takes, in tokens, before anybody has counted."""
+
 
 def next_month(now: float) -> datetime:
     """When the month after a time in seconds since 1970 begins, in UTC."""
@@ -85,19 +88,21 @@ class Account:
             self._bucket = Bucket(rate, level, at)
             self._bucket.take(sum(one.taken for one in pending), now)
 
-    def check(self, characters: int, work: int) -> None:
-        """Raise `QuotaExceeded` or `RateLimited` where not even this is left."""
+    def check(self, characters: int) -> None:
+        """Raise `QuotaExceeded` or `RateLimited` where a key has nothing left for so much text."""
         now = self._turn()
         self._check_quota(characters, now)
-        self._check_rate(work, now)
+        if self._bucket is not None and self._bucket.wait(1, now):
+            self._check_rate(math.ceil(characters * USUAL_WORK), now)
 
     def reserve(self, characters: int, work: int) -> Reservation:
         """Set aside what a request is expected to take.
 
         Raises `QuotaExceeded` or `RateLimited`, and then nothing is set aside.
         """
-        self.check(characters, work)
         now = self._turn()
+        self._check_quota(characters, now)
+        self._check_rate(work, now)
         self._note(Spent(self.key.id, self._month, characters, 0, 1, work), now)
         return Reservation(self._month, characters, work)
 
@@ -194,7 +199,7 @@ class Charge:
         """Check, and no more, since not all is known; raises a `RequestError` to refuse."""
         self._check(least)
         if self._account is not None:
-            self._account.check(self._characters, least.work)
+            self._account.check(self._characters)
 
     def begin(self, demand: Demand) -> None:
         """Check and reserve; raises a `RequestError` to refuse."""

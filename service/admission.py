@@ -97,10 +97,18 @@ class Admission:
         """Sentences that no worker has taken yet."""
         return self._open - self._taken
 
-    def admit(self, jobs: Many[Job], widths: Many[int], deadline: Deadline) -> Call:
-        """Queue the jobs of one request; raises as `check` does instead, whatever is behind it."""
+    def admit(
+        self, jobs: Many[Job], widths: Many[int], deadline: Deadline, begun: bool = False
+    ) -> Call:
+        """Queue the jobs of one request; raises as `check` does instead, whatever is behind it.
+
+        A request that has `begun` is not refused because much is waiting: its work was let in.
+        """
         with self._changed:
-            self._check(deadline, 0.0)
+            if begun and not self._closing:
+                deadline.check()
+            else:
+                self._check(deadline, 0.0)
             call, now = Call(next(self._keys)), time.monotonic()
             for index, (job, width) in enumerate(zip(jobs, widths, strict=True)):
                 key = next(self._keys)
@@ -148,10 +156,11 @@ class Admission:
         """True when nothing waits and nothing will."""
         return self._closing and not any(lane.waiting for lane in self._lanes)
 
-    def take(self, worker: object, lane: int, held: int, rows: int) -> list[Ticket]:
+    def take(self, worker: object, lane: int, held: int, rows: int, tokens: int) -> list[Ticket]:
         """Hand out up to `rows` rows' worth of sentences to a worker that holds `held` rows.
 
-        A worker fills up to its share of all rows, so that a few sentences spread over all.
+        Once they have `tokens` padded tokens together, it gets no more of them. A worker fills up
+        to its share of all rows, so that a few sentences spread over all.
         """
         if not self._lanes[lane].waiting:
             return []  # looked at without the lock: what comes now is seen a step later
@@ -160,7 +169,7 @@ class Admission:
             here = self._lanes[lane]
             share = math.ceil((here.on_board + here.waiting.rows) / self._workers)
             count = 0
-            while count < rows and held + count < share:
+            while count < rows and tokens > 0 and held + count < share:
                 sequence = here.waiting.first()
                 if sequence is None or (count and count + sequence.beams > rows):
                     break
@@ -170,6 +179,7 @@ class Admission:
                 here.on_board += sequence.beams
                 taken.append(ticket)
                 count += sequence.beams
+                tokens -= sequence.cost
             self._note_taken(taken)
         return taken
 

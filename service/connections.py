@@ -19,10 +19,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from service.crowds import MARK
 from service.errors import HeadersTooLarge, HeaderTimeout, InterlineaError, MalformedRequest
 from service.request_ids import HEADER
-from service.responses import failure, to_json
+from service.responses import failure
 from service.settings import Settings
 from service.shields import EVERYWHERE
 from service.watching import Watcher, tell_refused
+from service.written import to_json
 
 
 def bounded(settings: Settings, watching: Sequence[Watcher]) -> type[asyncio.Protocol]:
@@ -47,7 +48,8 @@ class Connection(HttpToolsProtocol):
 
     _clock: asyncio.TimerHandle | None = None
     _heading = False
-    _received = 0
+    _received = 0  # bytes of which nothing has come yet: neither headers nor body
+    _told = False  # whether what came last had all headers, or some of a body
     _wrong: InterlineaError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -67,11 +69,12 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
+        """Parse what came; what is neither body nor the end of anything has a bound."""
+        self._told = False
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._heading:
+        if not self._told:
             self._received += len(data)
             if self._received > self.bounds.max_header_bytes:
                 self._refuse(self._too_large())
@@ -83,12 +86,22 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._heading, self._received = True, 0
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes behind a body in parts is no header of anybody's."""
+        if self._heading:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._received, self._told = 0, True
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """The headers are there: let the application answer, or send a crowd away.
 
         What is raised here ends the parsing, and comes back as `send_400_response`.
         """
-        self._heading = False
+        self._heading, self._received, self._told = False, 0, True
         self._stop_clock()
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.bounds.max_header_bytes:

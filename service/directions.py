@@ -33,11 +33,13 @@ async def align_both_ways(
     Matrix, score and diagnostics are those of `forward`. Raises as `Translator.align` does; what
     fails in one direction drops the work of the other.
     """
+    backward.check(options)  # before the other one works for nothing
     ready = await forward.prepare_pairs(pairs, options, meter, passes=2)
     turned = backward.turn_pairs(ready)
     links_only = replace(options, attention="none", diagnostics=False)
     ahead, back = await _together(
-        forward.force(ready, options, meter), backward.force(turned, links_only, meter)
+        forward.force(ready, options, meter, begun=True),
+        backward.force(turned, links_only, meter, begun=True),
     )
     return [_merged(one, other, method) for one, other in zip(ahead, back, strict=True)]
 

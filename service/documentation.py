@@ -10,6 +10,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from service import examples
 from service.answers import DiagnosticsAnswer, ErrorAnswer, TimingAnswer
@@ -95,8 +96,7 @@ def body(shape: type[TranslateRequest] | type[AlignRequest], example: object) ->
 def add_documentation(app: FastAPI) -> None:
     """Serve the page, its assets, and a document that knows the bodies."""
     app.get(PAGE, include_in_schema=False)(_page)
-    assets = StaticFiles(packages=[("fastapi_offline", "static")])
-    app.mount(f"/{ASSETS}", assets, name="assets")
+    app.mount(f"/{ASSETS}", Assets(packages=[("fastapi_offline", "static")]), name="assets")
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -104,6 +104,15 @@ def add_documentation(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # as FastAPI's manual has it
+
+
+class Assets(StaticFiles):
+    """The page's files, always whole: who asks for a part of one has no error to meet."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as if no part had been asked for."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 _REFERENCE = "#/components/schemas/{model}"

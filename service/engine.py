@@ -68,21 +68,24 @@ class Engine:
         """Raise what a request that comes now would be refused with, before any work on it."""
         self._admission.check(deadline or Deadline())
 
-    async def run(self, jobs: Sequence[Job], deadline: Deadline | None = None) -> list[list[Path]]:
+    async def run(
+        self, jobs: Sequence[Job], deadline: Deadline | None = None, begun: bool = False
+    ) -> list[list[Path]]:
         """Decode jobs; if one fails or the caller is cancelled, the others are dropped.
 
-        Raises `QueueFull` or `ShuttingDown` before any work starts, `StepFailed` after, and
-        `DeadlineExceeded` when the deadline passes.
+        They may belong to a request that has `begun` its work before. Raises `QueueFull` or
+        `ShuttingDown` before any work starts, `StepFailed` after, and `DeadlineExceeded` when the
+        deadline passes.
         """
         answers: dict[int, list[Path]] = {}
-        async with aclosing(self.stream(jobs, deadline)) as events:
+        async with aclosing(self.stream(jobs, deadline, begun)) as events:
             async for index, event in events:
                 if not isinstance(event, Chosen):
                     answers[index] = event
         return [answers[index] for index in range(len(jobs))]
 
     async def stream(
-        self, jobs: Sequence[Job], deadline: Deadline | None = None
+        self, jobs: Sequence[Job], deadline: Deadline | None = None, begun: bool = False
     ) -> AsyncGenerator[tuple[int, Chosen | list[Path]], None]:
         """Decode jobs and tell their events, by index, as they come; raises as `run` does.
 
@@ -93,7 +96,7 @@ class Engine:
         deadline = deadline or Deadline()
         self._crew.mend()
         widths = [self._runner.width(len(job.source)) for job in jobs]
-        call = self._admission.admit(jobs, widths, deadline)
+        call = self._admission.admit(jobs, widths, deadline, begun)
         end = call.loop.call_later(deadline.left, self._expire, call, deadline)
         left = len(jobs)
         try:

@@ -47,7 +47,8 @@ async def translate(request: Request) -> Response:
         return await streamed(request, translator.manifest, events, asked.matrix, asked.timing)
     with charge:
         done = await unless_gone(request, translator.translate(asked.texts(), options, charge))
-    return timed_answer(wire.translated(translator.manifest, done, asked.matrix), asked.timing)
+    told = await wire.translated(translator.manifest, done, asked.matrix)
+    return timed_answer(told, asked.timing)
 
 
 async def align(request: Request) -> Response:
@@ -70,12 +71,13 @@ async def _aligned(request: Request, asked: AlignRequest) -> Response:
     if asked.symmetrize is None:
         with charge:
             done = await unless_gone(request, translator.align(pairs, options, charge))
-        return timed_answer(wire.aligned(translator.manifest, done, asked.matrix), asked.timing)
+        told = await wire.aligned(translator.manifest, done, asked.matrix)
+        return timed_answer(told, asked.timing)
     reverse = catalog_of(request).reverse(translator)
     work = align_both_ways(translator, reverse, pairs, options, asked.symmetrize, charge)
     with charge:
         done = await unless_gone(request, work)
-    told = wire.aligned(translator.manifest, done, asked.matrix, reverse.manifest)
+    told = await wire.aligned(translator.manifest, done, asked.matrix, reverse.manifest)
     return timed_answer(told, asked.timing)
 
 

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+MOST = 10**15
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 File = Annotated[
@@ -33,13 +34,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def _moment(text: str) -> float:
     """Read `90d`, `12h` or `2027-01-31`; seconds since 1970."""
-    if found := re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text):
-        return time.time() + int(found[1]) * UNITS[found[2]]
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
+        if found := re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text):
+            at = datetime.now(UTC) + timedelta(seconds=int(found[1]) * UNITS[found[2]])
+        else:
+            at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
         raise typer.BadParameter("give a time such as 90d, 12h or 2027-01-31") from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 def _name(text: str) -> str:
@@ -57,10 +59,12 @@ def create(
     file: File,
     admin: Annotated[bool, typer.Option("--admin", help="Let it change the server.")] = False,
     rate: Annotated[
-        int | None, typer.Option(min=1, help="Work for each minute, in tokens; else no bound.")
+        int | None,
+        typer.Option(min=1, max=MOST, help="Work for each minute, in tokens; else no bound."),
     ] = None,
     quota: Annotated[
-        int | None, typer.Option(min=1, help="Characters for each month; else no bound.")
+        int | None,
+        typer.Option(min=1, max=MOST, help="Characters for each month; else no bound."),
     ] = None,
     expires: Annotated[
         float | None,

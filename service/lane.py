@@ -1,6 +1,7 @@
 """The batch of sentences of about one length, in one worker: rows, state and searches.
 
-    join   sentences that the worker took are encoded, and wait for rows or for a call
+    join   sentences that the worker took wait for the encoder
+    encode some of them are encoded, and wait for rows or for a call
     step   those with rows make a decoder step together; each search takes its rows
     force  targets that are given are read at once, if the bundle can; `pairs` says whose turn it is
 
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from service.admission import Event, Ticket
 from service.errors import InterlineaError, StepFailed
 from service.hypotheses import Outputs
+from service.intake import Intake
 from service.pairs import LONGEST, Given, Pairs, padded, steps_after
 from service.runner import Encoded, Runner, Scored
-from service.scheduler import ENCODE_ROWS, ENCODE_TOKENS, Batch, Scheduler
+from service.scheduler import Batch, Scheduler
 from service.search import Forced
 from service.tally import Tally
 
@@ -75,6 +77,7 @@ class Lane:
     def __init__(self, runner: Runner, slots: int, tokens: int, tally: Tally) -> None:
         self._runner = runner
         self._capacity = slots
+        self._intake = Intake()
         self._scheduler = Scheduler(slots, tokens)
         self._pairs = Pairs(tokens)
         self.rest = 0  # steps of those on board before targets are read at once again
@@ -88,7 +91,7 @@ class Lane:
     @property
     def idle(self) -> bool:
         """True when nobody is on board."""
-        return not (self.stepping or self._pairs)
+        return not (self.stepping or self._pairs or self._intake)
 
     @property
     def stepping(self) -> bool:
@@ -97,17 +100,28 @@ class Lane:
 
     @property
     def held(self) -> int:
-        """Rows on board, rows that encoded sentences wait for, and pairs, a row's worth each."""
-        return self._scheduler.held + len(self._pairs)
+        """Rows on board, rows that sentences wait for here, and pairs, a row's worth each."""
+        return self._scheduler.held + self._intake.rows + len(self._pairs)
 
-    def wanted(self) -> int:
-        """How many rows' worth of sentences to encode now."""
-        return max(0, self._scheduler.wanted() - len(self._pairs))
+    def wanted(self) -> tuple[int, int]:
+        """How many rows' worth of sentences to take now, and how many padded tokens of these."""
+        rows, tokens = self._scheduler.wanted(self._intake.rows, self._intake.tokens)
+        return max(0, rows - len(self._pairs)), tokens
 
-    def join(self, tickets: Sequence[Ticket]) -> Left:
-        """Encode sentences, a bounded batch at a time, and let them wait for rows."""
+    def join(self, tickets: Sequence[Ticket]) -> None:
+        """Let sentences wait for the encoder."""
+        self._intake.add(tickets)
+        for ticket in tickets:
+            self._tickets[ticket.sequence.key] = ticket
+
+    def encode(self) -> Left:
+        """Encode some of those that wait for it, and let them wait for rows."""
         left = Left()
-        for batch in _encoder_batches(tickets):
+        if not self._intake:
+            return left
+        self._drop(left)
+        ready: set[int] = set()
+        for batch in self._intake.next_batches():
             begun = time.monotonic()
             try:
                 encoded = self._runner.encode([ticket.job.source for ticket in batch])
@@ -123,11 +137,11 @@ class Lane:
                     left.went_well = False
                     left.end(ticket, StepFailed(NOT_FINITE))
                     continue
-                self._tickets[ticket.sequence.key] = ticket
                 self._encoded[ticket.sequence.key] = one
-        for ticket in tickets:
-            if ticket.sequence.key in self._encoded:
-                self._prepare(ticket)
+                ready.add(ticket.sequence.key)
+        self._release([ticket for ticket, _ in left.posts])
+        for key in [key for key in self._tickets if key in ready]:  # in the order of their taking
+            self._prepare(self._tickets[key])
         return left
 
     def _prepare(self, ticket: Ticket) -> None:
@@ -277,6 +291,7 @@ class Lane:
         for ticket in tickets:
             self._note_left(ticket)
         sequences = [ticket.sequence for ticket in tickets]
+        self._intake.withdraw(tickets)
         self._pairs.withdraw(sequences)
         self._scheduler.withdraw([sequence for sequence in sequences if not sequence.rows])
         self._scheduler.release([sequence for sequence in sequences if sequence.rows])
@@ -286,19 +301,6 @@ class Lane:
 
     def _running(self) -> list[Ticket]:
         return [self._tickets[sequence.key] for sequence in self._scheduler.running]
-
-
-def _encoder_batches(tickets: Sequence[Ticket]) -> Iterable[list[Ticket]]:
-    """Cut into batches of like lengths, at most `ENCODE_TOKENS` padded tokens each."""
-    batch: list[Ticket] = []
-    for ticket in sorted(tickets, key=lambda ticket: ticket.sequence.width):
-        rows = len(batch) + 1
-        if batch and (rows > ENCODE_ROWS or ticket.sequence.width * rows > ENCODE_TOKENS):
-            yield batch
-            batch = []
-        batch.append(ticket)
-    if batch:
-        yield batch
 
 
 def _settled(search: Forced, scored: Scored) -> Event:

@@ -138,8 +138,11 @@ class Life:
         """Let requests finish within the time of grace, fail the rest, and close everything."""
         self.refuse()
         if self._ending is None:
-            self._ending = asyncio.create_task(self._generations.end(self._settings.grace_seconds))
+            self._ending = asyncio.create_task(self._end())
         await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
+        await self._generations.end(self._settings.grace_seconds)
         tries = LAST_TRIES
         while self._loads and tries:  # nobody needs what they load, but the process waits for them
             PATIENCE.lose()

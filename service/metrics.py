@@ -23,6 +23,9 @@ from service.life import Life
 from service.tally import Distribution, Load, Tally, added
 from service.traffic import Labels, Traffic
 
+OPENMETRICS = "application/openmetrics-text"
+"""What Prometheus accepts first. The rest of the header is for no parser: some cannot be parsed."""
+
 
 class Metrics:
     """The metrics of one application, in a registry of its own."""
@@ -37,7 +40,7 @@ class Metrics:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """The metrics in the format that `accept` asks for, and its media type."""
-        encode, media_type = choose_encoder(accept)
+        encode, media_type = choose_encoder(OPENMETRICS if OPENMETRICS in accept.lower() else "")
         return encode(self._registry), media_type
 
 

@@ -124,9 +124,13 @@ def _check_media_type(request: Request) -> None:
         raise UnsupportedMediaType("send the body without a Content-Encoding")
     message = Message()
     message["content-type"] = headers.get("content-type") or "application/json"
-    charset = message.get_content_charset("utf-8")
-    if message.get_content_type() != "application/json" or charset not in ("utf-8", "utf8"):
-        raise UnsupportedMediaType('send JSON in UTF-8, with "Content-Type: application/json"')
+    said = 'send JSON in UTF-8, with "Content-Type: application/json"'
+    try:
+        media_type, charset = message.get_content_type(), message.get_content_charset("utf-8")
+    except Exception as error:  # it is a parser for mail, and trips over some of what comes
+        raise UnsupportedMediaType(said) from error
+    if media_type != "application/json" or charset not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType(said)
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Mapping
 
-import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -27,20 +26,9 @@ from service.errors import (
 from service.schemas import invalid_request
 from service.visit import CURRENT, Timing
 from service.wire import Wire, timing
+from service.written import to_json
 
 log = logging.getLogger("interlinea.http")
-
-
-def to_json(content: object) -> bytes:
-    """Plain data as JSON; arrays inside it are matrices, whose bytes the visit counts."""
-    return orjson.dumps(content, default=_matrix)
-
-
-def _matrix(weights: object) -> orjson.Fragment:
-    written = orjson.dumps(weights, option=orjson.OPT_SERIALIZE_NUMPY)
-    if (visit := CURRENT.get()) is not None:
-        visit.attention_bytes += len(written)
-    return orjson.Fragment(written)
 
 
 def answer(content: object, status: int = 200) -> Response:

@@ -1,6 +1,6 @@
 """Which sequences run in the next step of a batch; plain data, no thread, no tensor.
 
-    wanted = scheduler.wanted()         # how many rows' worth of sentences to encode now
+    rows, tokens = scheduler.wanted()   # how much more to take and encode now
     scheduler.prepare(encoded)          # they are encoded and wait for rows
     batch = scheduler.next_batch()      # who joins on which rows, which rows move
     scheduler.release(done)             # who leaves; newcomers take the free rows
@@ -29,12 +29,6 @@ AHEAD = 16
 """Rows' worth of sentences to encode at once, though fewer rows are free: enough to pick
 batches of like lengths from, which cost half of what sentences in order of arrival do."""
 
-ENCODE_ROWS = 8
-"""Sentences in a batch of the encoder; larger ones gain nothing."""
-
-ENCODE_TOKENS = 1024
-"""Padded source tokens in a batch of the encoder."""
-
 
 def lane_of(width: int) -> int:
     """Return the lane of a padded width."""
@@ -60,6 +54,7 @@ class Scheduler:
         self.ready: deque[Sequence] = deque()
         self._owners: list[Sequence | None] = []
         self._free: list[int] = []
+        self._tokens = 0
 
     @property
     def used(self) -> int:
@@ -76,16 +71,21 @@ class Scheduler:
         """True when nothing runs and nothing is ready to."""
         return not self.running and not self.ready
 
-    def wanted(self) -> int:
-        """Rows' worth of sentences to encode now; 0 while those that are ready suffice."""
-        free = self.capacity - self.held
-        return max(free, AHEAD) if free > 0 else 0
+    def wanted(self, rows: int = 0, tokens: int = 0) -> tuple[int, int]:
+        """Rows' worth of sentences to take now, and their padded tokens, where some are coming.
+
+        None while those that are ready or coming suffice.
+        """
+        free = self.capacity - self.held - rows
+        room = self.token_budget - self._tokens - tokens
+        return (max(free, AHEAD), room) if free > 0 and room > 0 else (0, 0)
 
     def prepare(self, encoded: Iterable[Sequence]) -> None:
         """Let encoded sequences wait for their rows."""
         for sequence in encoded:
             assert 0 < sequence.beams <= self.capacity
             self.ready.append(sequence)
+            self._tokens += sequence.cost
 
     def next_batch(self) -> Batch:
         """Let ready sequences join while they fit, close the gaps, and return what runs."""
@@ -107,6 +107,7 @@ class Scheduler:
         gone = {sequence.key for sequence in done}
         self.running = [sequence for sequence in self.running if sequence.key not in gone]
         for sequence in done:
+            self._tokens -= sequence.cost
             for row in sequence.rows:
                 self._owners[row] = None
             self._free.extend(sequence.rows)
@@ -116,6 +117,7 @@ class Scheduler:
     def withdraw(self, dropped: Collection[Sequence]) -> None:
         """Take out sequences that wait for their rows."""
         gone = {sequence.key for sequence in dropped}
+        self._tokens -= sum(one.cost for one in self.ready if one.key in gone)
         self.ready = deque(sequence for sequence in self.ready if sequence.key not in gone)
 
     def _fits(self, beams: int, width: int) -> bool:

@@ -29,7 +29,7 @@ _QUOTES = "\"'’”»›"
 _LATE_CLOSERS = re.compile(
     rf"(?:\s*[{_BRACKETS}][{_BRACKETS}{_QUOTES}]*|[{_QUOTES}][{_BRACKETS}{_QUOTES}]*(?=\s|$))"
 )
-_PAIRED = re.compile('[«»‹›“”‘„`"「」]')
+_PAIRED = re.compile(r"""[«»‹›“”‘„`"「」]|(?<!\w)'""")
 _SEEMS_TO_END = re.compile(rf"[.!?][{_QUOTES}]?\s")
 MOST_WORK = 200_000_000
 """Quotes of a line times its characters up to which the library reads it as a whole.

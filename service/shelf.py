@@ -82,7 +82,8 @@ class Shelf:
         wanted = self._settings.models or tuple(folders)
         if missing := [name for name in wanted if name not in folders]:
             there = ", ".join(folders) or "none"
-            raise BundleError(f"there is no bundle {missing[0]}; there are: {there}")
+            detail = {"bundle": missing[0]}
+            raise BundleError(f"there is no bundle {missing[0]}; there are: {there}", detail)
         if not wanted:
             raise BundleError("there is no bundle to serve")
         return [folders[name] for name in folders if name in wanted]

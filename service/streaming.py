@@ -19,10 +19,11 @@ from service.accounts import Charge
 from service.errors import Cancelled, InterlineaError
 from service.manifest import Manifest
 from service.requests import unless_gone
-from service.responses import failure, timed_json, to_json
+from service.responses import failure, timed_json
 from service.schemas import MatrixForm
 from service.translation import Progress, SentenceDone, TokenChosen
 from service.visit import CURRENT
+from service.written import to_json
 
 EVENTS = "text/event-stream"
 
@@ -97,12 +98,12 @@ class _Writer:
     form: MatrixForm
     timed: bool
 
-    def event(self, progress: Progress) -> bytes:
+    async def event(self, progress: Progress) -> bytes:
         if isinstance(progress, TokenChosen):
             return _spell("token", to_json(wire.token_chosen(progress, self.form)))
         if isinstance(progress, SentenceDone):
             return _spell("sentence", to_json(wire.sentence_done(progress, self.form)))
-        whole = wire.translated(self.manifest, progress, self.form)
+        whole = await wire.translated(self.manifest, progress, self.form)
         return _spell("done", timed_json(whole, self.timed))
 
 
@@ -113,10 +114,10 @@ async def _events(
     write: _Writer,
 ) -> AsyncGenerator[bytes, None]:
     async with aclosing(rest):
-        yield write.event(first)
+        yield await write.event(first)
         try:
             async for progress in rest:
-                yield write.event(progress)
+                yield await write.event(progress)
         except InterlineaError as error:
             yield _spell("error", to_json(failure(error, request.state.request_id)))
         except Exception:

@@ -69,6 +69,7 @@ class Tokenizer:
         self.eos = int(self._model.eos_id())
         self.pad = int(self._model.pad_id())
         self._pieces = [self._model.id_to_piece(i) for i in range(self.size)]
+        self.longest = max(map(len, self._pieces))
         self._bytes = {
             i: int(self._pieces[i][3:5], 16) for i in range(self.size) if self._model.is_byte(i)
         }

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import (
     SERVICE_NAME,
@@ -22,6 +22,7 @@ from opentelemetry.sdk.resources import (
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, format_trace_id
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from service.timing import Interval, calls, length, phases
 from service.version import version
@@ -31,6 +32,9 @@ NAME = "interlinea"
 
 CLOSING_SECONDS = 5.0
 """How long the server waits at its end for whoever takes its spans."""
+
+CALLERS = TraceContextTextMapPropagator()
+"""Reads `traceparent` and `tracestate` alone: what else callers tell may end up in a log."""
 
 Facts = dict[str, str | int | float]
 
@@ -61,7 +65,7 @@ class Tracing:
         epoch = time.time_ns() - time.monotonic_ns()  # anew, for the clock may be set meanwhile
         span = self._tracer.start_span(
             visit.method,
-            propagate.extract(headers),
+            CALLERS.extract(headers),
             SpanKind.SERVER,
             {"http.request.method": visit.method, "interlinea.request_id": visit.request_id},
             start_time=_moment(epoch, visit.started),

@@ -86,6 +86,10 @@ class Translator:
         """Run the graphs on their own; raises as `trial.try_out` does."""
         try_out(self._runner, self._source.size, self._target.size)
 
+    def check(self, options: Options) -> None:
+        """Raise what a request that comes now would be refused with, whatever it asks for."""
+        self._engine.check(options.deadline)
+
     def trouble(self) -> str | None:
         """What keeps it from translating, in words, as far as its threads have noticed."""
         return self._engine.trouble()
@@ -134,15 +138,17 @@ class Translator:
         yield await self._finish(prepared, [answers[i] for i in range(len(jobs))], options)
 
     async def _prepare(self, texts: Sequence[str], options: Options, meter: Meter) -> _Prepared:
-        self._engine.check(options.deadline)
+        self.check(options)
         meter.check(NOTHING)
         segmented = [one async for one in turns(self._segment(text, options) for text in texts)]
         sentences = sum(len(one.sentences) for one in segmented)
         meter.check(self._estimator.least(sentences, options.beam_size))
+        found = [(n, k, s) for n, one in enumerate(segmented) for k, s in enumerate(one.sentences)]
+        for index, (text, _, sentence) in enumerate(found):
+            self._units.check(sentence.text, index, text, "source")
         made = (
             _Place(text, number, self._units.text(s.text, s.span.start, "source"))
-            for text, one in enumerate(segmented)
-            for number, s in enumerate(one.sentences)
+            for text, number, s in found
         )
         places = [place async for place in turns(made)]
         for index, place in enumerate(places):
@@ -233,7 +239,9 @@ class Translator:
 
         A pair without a target is translated first. Raises as `translate` does.
         """
-        return await self.force(await self.prepare_pairs(pairs, options, meter), options, meter)
+        begun = any(pair.target is None for pair in pairs)
+        ready = await self.prepare_pairs(pairs, options, meter)
+        return await self.force(ready, options, meter, begun)
 
     async def prepare_pairs(
         self, pairs: Sequence[Pair], options: Options, meter: Meter = UNMETERED, passes: int = 1
@@ -243,8 +251,11 @@ class Translator:
         They will be force-decoded `passes` times. Raises as `translate` does.
         """
         options = self._settled(options, "alignment")
-        self._engine.check(options.deadline)
+        self.check(options)
         meter.check(self._estimator.least(len(pairs), passes))
+        for index, pair in enumerate(pairs):
+            self._units.check(pair.source, index, index, "source")
+            self._units.check(pair.target or "", index, index, "target")
         given = (
             self._units.given(pair.source, "source")
             if pair.target is None
@@ -277,15 +288,22 @@ class Translator:
         return turned
 
     async def force(
-        self, pairs: Sequence[UnitPair], options: Options, meter: Meter = UNMETERED
+        self,
+        pairs: Sequence[UnitPair],
+        options: Options,
+        meter: Meter = UNMETERED,
+        begun: bool = False,
     ) -> list[Alignment]:
-        """Force-decode what `prepare_pairs` or `turn_pairs` made ready, and link the words."""
+        """Force-decode what `prepare_pairs` or `turn_pairs` made ready, and link the words.
+
+        Work that has `begun` is not refused because much is waiting.
+        """
         options = self._settled(options, "alignment")
         jobs = []
         for pair in pairs:
             ids = (*pair.source.encoded.ids, self._source.eos)
             jobs.append(Job(ids, Forced(self._about(len(ids)), pair.target.encoded.ids)))
-        answers = await self._run(jobs, options, meter)
+        answers = await self._run(jobs, options, meter, begun)
         return [
             self._aligned(pair, paths[0], options)
             async for pair, paths in turns(zip(pairs, answers, strict=True))
@@ -317,9 +335,11 @@ class Translator:
 
     # --------------------------------------------------------------------- shared
 
-    async def _run(self, jobs: Sequence[Job], options: Options, meter: Meter) -> list[list[Path]]:
+    async def _run(
+        self, jobs: Sequence[Job], options: Options, meter: Meter, begun: bool = False
+    ) -> list[list[Path]]:
         try:
-            return await self._engine.run(jobs, options.deadline)
+            return await self._engine.run(jobs, options.deadline, begun)
         finally:
             meter.spend(sum(job.work for job in jobs))
 

@@ -86,6 +86,17 @@ class Units:
         for language in self._languages.values():
             words.words("", language.words)  # an unknown rule stops the start
 
+    def check(self, texts: str | tuple[str, ...], index: int, number: int, role: Role) -> None:
+        """Raise `SentenceTooLong` where so many characters are too many tokens in any case.
+
+        To count them costs a second for 100 000 characters. What is kept counts too, though it
+        would be one token each.
+        """
+        characters = len(texts) if isinstance(texts, str) else sum(map(len, texts))
+        least = characters // self.tokenizers[role].longest
+        if least > self.limits[role]:
+            raise _too_long(least, self.limits[role], index, number, role, "at least ")
+
     def text(self, text: str, start: int, role: Role) -> Unit:
         """Make a text ready that begins at `start` of the whole; what it keeps is swapped."""
         return self._unit(swap(text, self._kept(text, role), self._stand_ins), start, role)
@@ -203,10 +214,16 @@ def check_length(unit: Unit, limit: int, index: int, text: int, role: Role) -> N
     """Raise `SentenceTooLong` where a unit has more than `limit` tokens."""
     count = len(unit.encoded.ids)
     if count > limit:
-        raise SentenceTooLong(
-            f"{role} sentence {index} has {count} tokens; at most {limit} are accepted",
-            {"side": role, "index": index, "text": text, "count": count, "limit": limit},
-        )
+        raise _too_long(count, limit, index, text, role)
+
+
+def _too_long(
+    count: int, limit: int, index: int, text: int, role: Role, about: str = ""
+) -> SentenceTooLong:
+    return SentenceTooLong(
+        f"{role} sentence {index} has {about}{count} tokens; at most {limit} are accepted",
+        {"side": role, "index": index, "text": text, "count": count, "limit": limit},
+    )
 
 
 def source_side(unit: Unit) -> Side:

@@ -26,6 +26,7 @@ from service.translation import (
     Translation,
 )
 from service.visit import Timing
+from service.written import pieces
 
 DECIMALS = 4
 MILLISECONDS = 1000
@@ -34,25 +35,37 @@ SCALE = 10**DECIMALS
 Wire = dict[str, object]
 
 
-def translated(manifest: Manifest, translations: Sequence[Translation], form: MatrixForm) -> Wire:
-    """What `/translate` answers."""
-    return {
-        "model": _model(manifest),
-        "translations": [_translation(translation, form) for translation in translations],
-    }
+async def translated(
+    manifest: Manifest, translations: Sequence[Translation], form: MatrixForm
+) -> Wire:
+    """What `/translate` answers, in which sentences are JSON already."""
+    every = (sentence for one in translations for sentence in one.sentences)
+    told = iter(await pieces(_sentence(sentence, form) for sentence in every))
+    made = [
+        {
+            "text": one.text,
+            "score": _score(one.score),
+            "sentences": [next(told) for _ in one.sentences],
+        }
+        for one in translations
+    ]
+    return {"model": _model(manifest), "translations": made}
 
 
-def aligned(
+async def aligned(
     manifest: Manifest,
     alignments: Sequence[Alignment],
     form: MatrixForm,
     reverse: Manifest | None = None,
 ) -> Wire:
-    """What `/align` answers; `reverse` is the model of the other direction, where one was asked."""
+    """What `/align` answers, in which pairs are JSON already.
+
+    `reverse` is the model of the other direction, where one was asked.
+    """
     models = {"model": _model(manifest)}
     if reverse is not None:
         models["reverse_model"] = _model(reverse)
-    return {**models, "alignments": [_alignment(alignment, form) for alignment in alignments]}
+    return {**models, "alignments": await pieces(_alignment(one, form) for one in alignments)}
 
 
 def token_chosen(chosen: TokenChosen, form: MatrixForm) -> Wire:
@@ -110,14 +123,6 @@ def matrix(weights: Matrix, form: MatrixForm) -> object:
 
 def _model(manifest: Manifest) -> Wire:
     return {"name": manifest.name, "version": manifest.version}
-
-
-def _translation(translation: Translation, form: MatrixForm) -> Wire:
-    return {
-        "text": translation.text,
-        "score": _score(translation.score),
-        "sentences": [_sentence(sentence, form) for sentence in translation.sentences],
-    }
 
 
 def _sentence(sentence: TranslatedSentence, form: MatrixForm) -> Wire:

@@ -1,7 +1,7 @@
 """One worker thread: its lanes, and the loop that steps them.
 
-    tickets come from `admission` -> a lane encodes them -> it makes a step, or reads given targets
-    -> who is done leaves -> the next lane, the next step
+    tickets come from `admission` -> a lane encodes some of them -> it makes a step, or reads
+    given targets -> who is done leaves -> the next lane, the next step
 
 A sentence never moves between workers. Whatever fails in a lane, the loop goes on. Answers go to
 the event loops that wait for them, once a step.
@@ -75,15 +75,17 @@ class Worker:
                 if self._admission.over:
                     break
             for number, lane in enumerate(self._lanes):
-                if wanted := lane.wanted():
-                    self._deliver(lane.join(self._take(number, lane.held, wanted)))
+                rows, tokens = lane.wanted()
+                if rows:
+                    lane.join(self._take(number, lane.held, rows, tokens))
                 if not lane.idle:
+                    self._deliver(lane.encode())
                     self._turn(lane)
         for lane in self._lanes:
             self._deliver(lane.fail(self._stopped or ShuttingDown("the server has shut down")))
 
-    def _take(self, number: int, held: int, wanted: int) -> list[Ticket]:
-        taken = self._admission.take(self, number, held, wanted)
+    def _take(self, number: int, held: int, rows: int, tokens: int) -> list[Ticket]:
+        taken = self._admission.take(self, number, held, rows, tokens)
         self.useful |= bool(taken)
         return taken
 

@@ -151,8 +151,15 @@ class FakeTranslator:
     def turn_pairs(self, pairs: Sequence[UnitPair]) -> list[UnitPair]:
         return list(pairs)
 
+    def check(self, options: Options) -> None:
+        """There is always room."""
+
     async def force(
-        self, pairs: Sequence[UnitPair], options: Options, meter: Meter = UNMETERED
+        self,
+        pairs: Sequence[UnitPair],
+        options: Options,
+        meter: Meter = UNMETERED,
+        begun: bool = False,
     ) -> list[Alignment]:
         meter.spend(WORK)
         self.options.append(options)

@@ -1,6 +1,7 @@
 """Accounts and charges: what is reserved, what is paid in the end, and what is refused."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -176,17 +177,20 @@ def test_nothing_is_set_aside_for_what_is_refused() -> None:
 def test_who_has_nothing_left_is_refused_before_anything_is_known() -> None:
     till = Till(rate=100, quota=50)
     spent = till.charge(50)
-    spent.check(demand(100))
+    spent.check(demand(0))
     with pytest.raises(QuotaExceeded):
         till.charge(51).check(demand(0))
-    spent.begin(demand(100))
+    spent.begin(demand(99))
+    till.charge(0).check(demand(5))  # there is something left; how much it takes is to be seen
+    till.account.reserve(0, 1)
     with pytest.raises(QuotaExceeded):
         till.charge(1).check(demand(0))
     till.charge(0).check(demand(0))
+    till.account.key = replace(till.account.key, terms=Terms(rate=100))
     with pytest.raises(RateLimited) as caught:
-        till.charge(0).check(demand(5))
-    assert caught.value.retry_after == 3
-    assert till.spent() == Spent(1, MONTH, characters=50, requests=1, taken=100)
+        till.charge(20).check(demand(0))
+    assert caught.value.retry_after == 8  # of about 12 tokens, at 100 a minute
+    assert till.spent() == Spent(1, MONTH, characters=50, requests=2, taken=100)
 
 
 def test_a_limit_of_the_machine_comes_first() -> None:

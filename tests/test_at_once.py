@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,3 +78,23 @@ def test_so_it_is_in_both_directions(translator: Translator, stepping: Translato
     expected = asyncio.run(align_both_ways(stepping, translator, pairs, options, "union"))
     for one, other in zip(found, expected, strict=True):
         check_equal(one, other)
+
+
+def test_a_pair_without_a_target_is_let_in_once(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its alignment is not refused, however much waits, when its translation is done."""
+    begun: list[bool] = []
+    genuine = translator._engine.run
+
+    async def run(jobs: Any, deadline: Any, has_begun: bool) -> Any:
+        begun.append(has_begun)
+        return await genuine(jobs, deadline, has_begun)
+
+    monkeypatch.setattr(translator._engine, "run", run)
+    pairs = [Pair("The dog likes the king.", None), Pair("The cat.", "Le chat.")]
+    asyncio.run(translator.align(pairs, OPTIONS[0]))
+    assert begun == [False, True]
+    begun.clear()
+    asyncio.run(translator.align(pairs[1:], OPTIONS[0]))
+    assert begun == [False]

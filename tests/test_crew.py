@@ -172,7 +172,7 @@ def test_what_a_thread_without_a_word_has_taken_fails(
 
     def vanish(self: Worker) -> None:
         self._admission.sleep()
-        self._take(0, 0, 4)
+        self._take(0, 0, 4, 64)
         taken.set()
 
     with monkeypatch.context() as patch:
@@ -310,8 +310,8 @@ def test_tickets_know_who_has_taken_them() -> None:
         admission = Admission(2, 10)
         admission.admit([job(2), job(3), job(4)], [4, 4, 4], Deadline(10))
         one, other = object(), object()
-        (mine,) = admission.take(one, 0, 0, 1)
-        (theirs,) = admission.take(other, 0, 0, 1)
+        (mine,) = admission.take(one, 0, 0, 1, 9)
+        (theirs,) = admission.take(other, 0, 0, 1, 9)
         assert admission.abandon(one) == [mine]
         assert admission.pending == 2
         assert admission.abandon(one) == []

@@ -130,8 +130,11 @@ def test_a_refusal_of_one_direction_is_the_answer(
 ) -> None:
     stopped = Translator(turned_round(toy_bundle), CAPACITY)
     stopped.close(1.0)
-    with pytest.raises(ShuttingDown):
-        both_ways(translator, stopped, [Pair("The cat.", "Le chat.")] * 5)
+    before = translator.load().tally.source_tokens
+    for pair in (Pair("The cat.", "Le chat."), Pair("The cat.", None)):
+        with pytest.raises(ShuttingDown):
+            both_ways(translator, stopped, [pair] * 5)
+    assert translator.load().tally.source_tokens == before, "it worked for nothing"
     assert asyncio.run(translator.align([Pair("The cat.", "Le chat.")], OPTIONS))
 
 

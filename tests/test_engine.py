@@ -15,7 +15,6 @@ from service.engine import Capacity, Engine
 from service.errors import (
     DeadlineExceeded,
     InterlineaError,
-    QueueFull,
     ShuttingDown,
     StepFailed,
 )
@@ -132,46 +131,6 @@ def test_a_number_that_is_not_finite_fails_its_sentence_alone(
     assert isinstance(bad, StepFailed)
     assert isinstance(good, list)
     assert good[0][0].tokens == (2, 3, 0)
-
-
-def test_a_full_queue_refuses_a_whole_request_before_any_of_it_starts(
-    engine: Engine, runner: CountingRunner
-) -> None:
-    async def scenario() -> None:
-        runner.gate.clear()
-        seven = [job(2) for _ in range(7)]
-        first = asyncio.create_task(engine.run(seven))
-        await wait_for(runner.stepping)
-        for count in (1, 3):  # one text or many: what counts is the work ahead
-            (refusal,) = await asyncio.gather(
-                engine.run([job(3) for _ in range(count)]), return_exceptions=True
-            )
-            assert isinstance(refusal, QueueFull)
-            assert refusal.detail == {"waiting": 7, "limit": 6, "seconds": 0.0}
-        assert engine.pending == 7
-        runner.gate.set()
-        answers = await first
-        assert [paths[0].tokens for paths in answers] == [(2, 0)] * 7
-
-    asyncio.run(scenario())
-
-
-def test_what_was_long_on_its_way_is_refused_where_its_answer_would_be_late(engine: Engine) -> None:
-    now = time.monotonic()
-    early, late, over = (Deadline(100, now - passed) for passed in (40, 60, 101))
-    engine.check(early)
-    with pytest.raises(QueueFull) as caught:
-        engine.check(late)
-    assert caught.value.detail == {"waiting": 0, "limit": 6, "seconds": 0.0}
-    asyncio.run(engine.run([job(2)], late))  # what was let in may come again, as a pair does
-    for refused in (engine.check, lambda deadline: asyncio.run(engine.run([job(2)], deadline))):
-        with pytest.raises(DeadlineExceeded):
-            refused(over)
-    assert engine.pending == 0
-
-
-def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(engine: Engine) -> None:
-    assert run(engine, *[job(2) for _ in range(9)]) == [(2, 0)] * 9
 
 
 def test_closing_finishes_what_is_on_board_and_refuses_the_rest(runner: CountingRunner) -> None:
@@ -350,7 +309,7 @@ def test_an_engine_tells_what_it_has_in_hand_and_what_it_dropped(
 ) -> None:
     async def scenario() -> None:
         runner.gate.clear()
-        jobs = [job(*[2] * 40) for _ in range(21)]
+        jobs = [job(2, 2, 2) for _ in range(21)]
         task = asyncio.create_task(engine.run(jobs))
         await wait_for(runner.stepping)
         load = engine.load()

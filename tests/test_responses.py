@@ -18,9 +18,10 @@ from service.errors import (
     StepFailed,
     UnknownPair,
 )
-from service.responses import server_timing, to_json
+from service.responses import server_timing
 from service.settings import Settings
 from service.visit import CURRENT, Timing, Visit
+from service.written import to_json
 
 
 def client(error: Exception | None = None) -> TestClient:

@@ -45,15 +45,32 @@ def test_a_sentence_over_the_budget_runs_alone_and_holds_up_those_behind() -> No
 
 def test_what_is_encoded_ahead_is_bounded() -> None:
     scheduler = Scheduler(capacity=4, token_budget=1000)
-    assert scheduler.wanted() == AHEAD
+    assert scheduler.wanted() == (AHEAD, 1000)
+    assert scheduler.wanted(rows=3, tokens=24) == (AHEAD, 976)
+    assert scheduler.wanted(rows=4, tokens=32) == (0, 0)
     scheduler.prepare(sequence(key) for key in range(3))
-    assert scheduler.wanted() == AHEAD  # one row is free
+    assert scheduler.wanted() == (AHEAD, 976)  # one row is free
     scheduler.prepare([sequence(3)])
-    assert scheduler.wanted() == 0
+    assert scheduler.wanted() == (0, 0)
     batch = scheduler.next_batch()
-    assert scheduler.wanted() == 0
+    assert scheduler.wanted() == (0, 0)
     scheduler.release(batch.running[:1])
-    assert scheduler.wanted() == AHEAD
+    assert scheduler.wanted() == (AHEAD, 976)
+
+
+def test_no_more_is_taken_than_the_budget_has_room_for() -> None:
+    scheduler = Scheduler(capacity=8, token_budget=40)
+    made = [sequence(key, 16) for key in range(3)]
+    scheduler.prepare(made[:2])
+    assert scheduler.wanted() == (AHEAD, 8)
+    scheduler.prepare(made[2:])
+    assert scheduler.wanted() == (0, 0)
+    scheduler.withdraw(made[2:])
+    assert scheduler.wanted() == (AHEAD, 8)
+    scheduler.next_batch()
+    scheduler.release(made[:1])
+    assert scheduler.wanted() == (AHEAD, 24)
+    assert scheduler.wanted(rows=1, tokens=24) == (0, 0)
 
 
 def test_newcomers_take_free_rows_and_only_what_is_left_moves() -> None:

@@ -1,5 +1,6 @@
 """What leaves: rounded, plain, and in the shapes that the document shows."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from service.translation import (
     Word,
 )
 from service.visit import Timing
+from service.written import to_json
 from tests.stand_ins import BOUNDS
 
 MANIFEST = cast(Manifest, SimpleNamespace(name="en-fr", version="1.2.3"))
@@ -48,7 +50,15 @@ MATRIX: Matrix = np.array([[0.93123, 0.06877], [0.00001, 0.99999]], np.float32)
 
 
 def written(content: object) -> Any:
-    return orjson.loads(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY))
+    return orjson.loads(to_json(content))
+
+
+def aligned(alignment: Alignment, reverse: Manifest | None = None) -> Any:
+    return written(asyncio.run(wire.aligned(MANIFEST, [alignment], "decimals", reverse)))
+
+
+def translated(*translations: Translation) -> Any:
+    return written(asyncio.run(wire.translated(MANIFEST, translations, "decimals")))
 
 
 def hypothesis(attention: Matrix | None) -> Hypothesis:
@@ -57,9 +67,7 @@ def hypothesis(attention: Matrix | None) -> Hypothesis:
 
 def test_a_translation() -> None:
     sentence = TranslatedSentence(SOURCE, hypothesis(MATRIX), (hypothesis(None),))
-    answer = written(
-        wire.translated(MANIFEST, [Translation(" Salut", -0.310049, (sentence,))], "decimals")
-    )
+    answer = translated(Translation(" Salut", -0.310049, (sentence,)))
     TranslateAnswer.model_validate(answer)
     assert answer["model"] == {"name": "en-fr", "version": "1.2.3"}
     (text,) = answer["translations"]
@@ -95,7 +103,7 @@ def test_times_are_in_milliseconds() -> None:
 
 def test_an_alignment() -> None:
     alignment = Alignment(SOURCE, TARGET, None, (Link(0, 0, 1.0),), "0-0", -0.5)
-    answer = written(wire.aligned(MANIFEST, [alignment], "decimals"))
+    answer = aligned(alignment)
     AlignAnswer.model_validate(answer)
     (found,) = answer["alignments"]
     assert (found["attention"], found["pharaoh"], found["score"]) == (None, "0-0", -0.5)
@@ -104,16 +112,16 @@ def test_an_alignment() -> None:
 def test_the_model_of_the_other_direction_is_named_where_there_is_one() -> None:
     alignment = Alignment(SOURCE, TARGET, None, (), "", -0.5)
     other = cast(Manifest, SimpleNamespace(name="fr-en", version="2"))
-    answer = written(wire.aligned(MANIFEST, [alignment], "decimals", other))
+    answer = aligned(alignment, other)
     AlignAnswer.model_validate(answer)
     assert answer["reverse_model"] == {"name": "fr-en", "version": "2"}
-    assert "reverse_model" not in written(wire.aligned(MANIFEST, [alignment], "decimals"))
+    assert "reverse_model" not in aligned(alignment)
 
 
 def test_heads_are_written_where_they_were_asked_for() -> None:
     matrix: Matrix = np.array([[0.25, 0.75]], np.float32)
     alignment = Alignment(SOURCE, TARGET, matrix, (), "", -0.5, heads=(matrix, 1 - matrix))
-    answer = written(wire.aligned(MANIFEST, [alignment], "decimals"))
+    answer = aligned(alignment)
     AlignAnswer.model_validate(answer)
     assert answer["alignments"][0]["heads"] == [[[0.25, 0.75]], [[0.75, 0.25]]]
     chosen = TokenChosen(0, 0, 0, "a", None, -0.5, {"cross": matrix[0]}, {"cross": matrix})
@@ -130,10 +138,10 @@ def test_diagnostics_name_words_and_spans_of_the_right_side() -> None:
     found = told("Hello", "Salut", ())
     source = Side("Hello", Span(1, 6), (), (Word("Hello", Span(1, 6)),))
     alignment = Alignment(source, TARGET, None, (), "", -0.5, found)
-    answer = written(wire.aligned(MANIFEST, [alignment], "decimals"))
+    answer = aligned(alignment)
     AlignAnswer.model_validate(answer)
-    (aligned,) = answer["alignments"]
-    assert aligned["diagnostics"] == {
+    (made,) = answer["alignments"]
+    assert made["diagnostics"] == {
         "attention": "cross",
         "entropy": {"cross": {"words": [0.098], "mean": 0.098}},
         "end_mass": {"cross": [0.98]},
@@ -159,7 +167,7 @@ def test_diagnostics_name_words_and_spans_of_the_right_side() -> None:
     }
     sentence = TranslatedSentence(SOURCE, hypothesis(None), (), told("Hi", "Salut", (LINK,)))
     translation = Translation("Salut", -0.3, (sentence,))
-    whole = written(wire.translated(MANIFEST, [translation], "decimals"))
+    whole = translated(translation)
     TranslateAnswer.model_validate(whole)
     (shown,) = whole["translations"][0]["sentences"]
     assert shown["diagnostics"]["coverage"][0]["linked"]
@@ -183,8 +191,8 @@ def test_certainty_is_not_a_negative_zero() -> None:
     token = Token("", Span(0, 0), "</s>", -0.0)
     side = Side("", Span(0, 0), (token,), ())
     alignment = Alignment(side, side, MATRIX * -1e-9, (), "", -0.0)
-    content = wire.aligned(MANIFEST, [alignment], "decimals")
-    assert b"-" not in orjson.dumps(content["alignments"], option=orjson.OPT_SERIALIZE_NUMPY)
+    content = asyncio.run(wire.aligned(MANIFEST, [alignment], "decimals"))
+    assert b"-" not in to_json(content["alignments"])
 
 
 def test_a_matrix_that_lies_in_columns_is_written_in_rows() -> None:

@@ -50,7 +50,9 @@ class BatchEngine(Engine):
     def check(self, deadline: Deadline | None) -> None:
         """Nothing is refused."""
 
-    async def run(self, jobs: Sequence[Job], deadline: Deadline | None = None) -> list[list[Path]]:
+    async def run(
+        self, jobs: Sequence[Job], deadline: Deadline | None = None, begun: bool = False
+    ) -> list[list[Path]]:
         """Decode jobs, in batches with those of other requests; a batch knows no deadline."""
         return await self._batches.run(jobs)
 
