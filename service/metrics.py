@@ -40,7 +40,8 @@ class Metrics:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """The metrics in the format that `accept` asks for, and its media type."""
-        encode, media_type = choose_encoder(OPENMETRICS if OPENMETRICS in accept.lower() else "")
+        wanted = f"{OPENMETRICS}; version=1.0.0" if OPENMETRICS in accept.lower() else ""
+        encode, media_type = choose_encoder(wanted)
         return encode(self._registry), media_type
 
 

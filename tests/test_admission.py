@@ -70,14 +70,14 @@ def test_a_request_that_has_begun_is_not_refused_because_much_waits(
         await wait_for(runner.stepping)
         with pytest.raises(QueueFull):
             await engine.run([job(3)])
-        second = asyncio.create_task(engine.run([job(3)], begun=True))
+        tasks = [first, asyncio.create_task(engine.run([job(3)], begun=True))]
         await asyncio.sleep(0)
         assert engine.pending == 8
         with pytest.raises(DeadlineExceeded):
             await engine.run([job(3)], Deadline(1, time.monotonic() - 2), begun=True)
         runner.gate.set()
-        assert (await second)[0][0].tokens == (3, 0)
-        await first
+        *_, last = await asyncio.gather(*tasks)
+        assert last[0][0].tokens == (3, 0)
 
     asyncio.run(scenario())
     engine.close(1.0)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import pytest
@@ -205,6 +206,45 @@ def test_a_body_has_a_time() -> None:
         assert await client.refused(408, "body_timeout") == {"seconds": 0.05}
 
     serve(visit, Settings(body_seconds=0.05))
+
+
+@pytest.mark.parametrize("last", [b"a: b\r\n", b"a" * 64, b"0;a=" + b"b" * 64])
+def test_what_comes_behind_a_body_in_parts_has_a_size(last: bytes) -> None:
+    async def visit(house: House) -> None:
+        client = await house.connect()
+        await client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n")
+        (connection,) = cast(set[Any], house.state.connections)
+        with suppress(ConnectionError):
+            for _ in range(100):
+                await client.send(last * 32)
+        await emptied(house)
+        assert len(connection.headers) == 3, "trailers are nobody's headers"
+
+    serve(visit, Settings(max_header_bytes=4096, body_seconds=3600, header_seconds=3600))
+
+
+def test_a_body_in_many_small_parts_is_a_body() -> None:
+    async def visit(house: House) -> None:
+        client = await house.connect()
+        await client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+        text = b'{"text": "' + b"a" * 2000 + b'"}'
+        for number in range(0, len(text), 10):
+            await client.send(b"a\r\n" + text[number : number + 10].ljust(10) + b"\r\n")
+        await client.send(b"0\r\nDigest: none\r\n\r\n")
+        assert (await client.answer())[0] == 200
+        assert await client.ask(LANGUAGES) == 200
+
+    serve(visit, Settings(max_header_bytes=1000))
+
+
+def test_many_requests_at_once_are_no_long_header() -> None:
+    async def visit(house: House) -> None:
+        client = await house.connect()
+        await client.send(LIVE * 100)
+        for _ in range(100):
+            assert (await client.answer())[0] == 200
+
+    serve(visit, Settings(max_header_bytes=1000))
 
 
 def test_the_rest_of_a_body_that_was_answered_has_a_time_too() -> None:

@@ -98,6 +98,15 @@ def test_what_refuses_before_a_route_is_in_the_document(hosts: tuple[str, ...]) 
             assert watched or "503" in statuses
 
 
+@pytest.mark.parametrize("part", ["bytes=abc", "bytes=99999999-", "bytes=0-9", "lines=1-2"])
+def test_files_of_the_page_come_whole(part: str) -> None:
+    client = TestClient(create_app(Settings()))
+    whole = client.get("/docs/assets/swagger-ui.css")
+    response = client.get("/docs/assets/swagger-ui.css", headers={"Range": part})
+    assert response.status_code == 200
+    assert response.content == whole.content
+
+
 def test_every_route_is_in_the_document(document: Any) -> None:
     assert {path: set(methods) for path, methods in document["paths"].items()} == ROUTES
 

@@ -89,7 +89,11 @@ def test_a_key_is_revoked_by_its_name_or_its_beginning(path: Path) -> None:
         (("create", " x"), 2, "1 to 64 visible characters"),
         (("create", "x\ty"), 2, "1 to 64 visible characters"),
         (("create", "x", "--expires", "soon"), 2, "90d, 12h or 2027-01-31"),
+        (("create", "x", "--expires", "999999w"), 2, "90d, 12h or 2027-01-31"),
+        (("create", "x", "--expires", "9999-12-31T23:59:59-12:00"), 2, "90d, 12h or 2027-01-31"),
         (("create", "x", "--rate", "0"), 2, "--rate"),
+        (("create", "x", "--rate", "9" * 20), 2, "--rate"),
+        (("create", "x", "--quota", "9" * 20), 2, "--quota"),
         (("list", "--file", "no/such/folder/keys.db"), 1, "cannot be used"),
     ],
 )

@@ -251,6 +251,17 @@ def test_openmetrics_comes_where_it_is_asked_for(translator: Translator) -> None
     assert {"interlinea_model", "interlinea_http_requests"} <= names
 
 
+@pytest.mark.parametrize("version", ["x", "1.a", "1..0", "9.9", "", '"; evil="'])
+def test_no_header_is_too_odd(translator: Translator, version: str) -> None:
+    with client_of(translator) as client:
+        accept = f"application/openmetrics-text; version={version}, text/plain"
+        response = client.get("/metrics", headers={"Accept": accept})
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("application/openmetrics-text; version=")
+    assert "9.9" not in response.headers["Content-Type"]
+    assert "evil" not in response.headers["Content-Type"]
+
+
 def test_switched_off_there_is_no_route_and_nothing_is_counted(translator: Translator) -> None:
     with client_of(translator, Settings(metrics=False)) as client:
         assert client.get("/metrics").status_code == 404

@@ -134,6 +134,15 @@ def test_a_trace_that_is_none_is_not_followed(exporter: InMemorySpanExporter, gi
     assert server.parent is None
 
 
+def test_nothing_else_that_callers_tell_is_read(
+    exporter: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    with TestClient(app_of(FakeCatalog(), TRACED)) as client:
+        client.get("/languages", headers={"baggage": "My secret sentence" + ",x" * 50})
+        server, _ = spans_of(exporter)
+    assert "secret" not in caplog.text + server.to_json()
+
+
 def test_the_caller_decides_whether_it_is_traced(exporter: InMemorySpanExporter) -> None:
     with TestClient(app_of(FakeCatalog(), TRACED)) as client:
         client.get("/health/live", headers={"traceparent": f"00-{TRACE}-{CALLER}-00"})

@@ -142,6 +142,7 @@ def _sent_otherwise() -> Iterator[Body]:
     headers: dict[str, tuple[dict[str, str], str]] = {
         "as a form": ({"Content-Type": "application/x-www-form-urlencoded"}, MEDIA),
         "as no type": ({"Content-Type": ";;=/"}, MEDIA),
+        "as no parser of mail likes": ({"Content-Type": "application/json; a*=1; a*0=2"}, MEDIA),
         "in Latin-1": ({"Content-Type": "application/json; charset=latin-1"}, MEDIA),
         "compressed": ({"Content-Encoding": "gzip"}, MEDIA),
         "compressed thrice": ({"Content-Encoding": "br, br, br"}, MEDIA),
