@@ -6,8 +6,8 @@ Between two steps the host and the device may each hold what the other lacks:
     a step, no row moved        the new state stays on the device and is the next step's input
     a beam reorders its rows    state comes home in its new order, and goes up; memory stays
 
-Nothing that did not change is copied. A growing state is the exception: the new entry comes
-home and all of it goes up at every step.
+What is copied is copied whole: memory or state of all rows, though one of them changed. A growing
+state comes home by its new entry and goes up whole at every step.
 """
 
 from collections.abc import Collection, Mapping, Sequence

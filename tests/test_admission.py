@@ -66,11 +66,11 @@ def test_a_request_that_has_begun_is_not_refused_because_much_waits(
 ) -> None:
     async def scenario() -> None:
         runner.gate.clear()
-        first = asyncio.create_task(engine.run([job(2) for _ in range(7)]))
+        tasks = [asyncio.create_task(engine.run([job(2) for _ in range(7)]))]
         await wait_for(runner.stepping)
         with pytest.raises(QueueFull):
             await engine.run([job(3)])
-        tasks = [first, asyncio.create_task(engine.run([job(3)], begun=True))]
+        tasks.append(asyncio.create_task(engine.run([job(3)], begun=True)))
         await asyncio.sleep(0)
         assert engine.pending == 8
         with pytest.raises(DeadlineExceeded):
