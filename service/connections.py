@@ -32,6 +32,7 @@ def bounded(settings: Settings, watching: Sequence[Watcher]) -> type[asyncio.Pro
     class Bounded(Connection):
         bounds = settings
         watchers = watching
+        unread = Unread(settings.max_unread_bytes)
 
     return Bounded
 
@@ -45,6 +46,7 @@ class Connection(HttpToolsProtocol):
 
     bounds: ClassVar[Settings]
     watchers: ClassVar[Sequence[Watcher]]
+    unread: ClassVar["Unread"]
 
     _clock: asyncio.TimerHandle | None = None
     _heading = False
@@ -55,7 +57,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; the first headers have a bound too."""
         super().connection_made(transport)
-        joined = Joined(transport, self.loop, self.bounds.answer_seconds)
+        joined = Joined(transport, self.loop, self.bounds.answer_seconds, self.unread)
         self.transport = cast(asyncio.Transport, joined)
         most = self.bounds.max_connections
         if len(self.connections) > most + most // 4:
@@ -157,6 +159,26 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
 
+class Unread:
+    """The answers of a server that wait for their readers, with a bound on their bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: dict[Joined, None] = {}  # in the order in which they began to wait
+
+    def note(self, joined: "Joined") -> None:
+        """Note who waits to be read; beyond the bound, hang up on who has waited for longest."""
+        self._waiting.setdefault(joined)
+        sizes = {one: size for one in self._waiting if (size := one.waiting)}
+        self._waiting = dict.fromkeys(sizes)
+        total = sum(sizes.values())
+        for one, size in sizes.items():
+            if total <= self._most:
+                break
+            one.abort()
+            total -= size
+
+
 class Joined:
     """A transport that sends at once what is written in one turn of the loop: head and body.
 
@@ -165,15 +187,29 @@ class Joined:
     """
 
     def __init__(
-        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float,
+        unread: Unread,
     ) -> None:
         self._transport, self._loop, self._seconds = transport, loop, seconds
+        self._unread = unread
         self._held: list[bytes] = []
         self._written = 0
         self._watched = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """Hang up, whatever waits."""
+        self._transport.abort()
 
     def write(self, data: bytes) -> None:
         """Send at the end of this turn."""
@@ -195,7 +231,9 @@ class Joined:
             self._watch()
 
     def _watch(self) -> None:
-        waiting = self._transport.get_write_buffer_size()
+        waiting = self.waiting
+        if waiting:
+            self._unread.note(self)
         if waiting and not self._watched:
             self._watched = True
             self._loop.call_later(self._seconds, self._look, self._written - waiting)
@@ -203,7 +241,7 @@ class Joined:
     def _look(self, taken: int) -> None:
         """Hang up, unless more has been taken since the last look."""
         self._watched = False
-        if self._written - self._transport.get_write_buffer_size() > taken:
+        if self._written - self.waiting > taken:
             self._watch()
         else:
             self._transport.abort()

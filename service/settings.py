@@ -148,6 +148,11 @@ class Settings(BaseSettings):
     body_seconds: float = Field(
         default=30.0, gt=0, le=3600, description="How long a client may take to send its body."
     )
+    max_unread_bytes: int = Field(
+        default=268_435_456,
+        ge=1,
+        description="Most bytes of answers that wait for readers; then the oldest is broken off.",
+    )
     answer_seconds: float = Field(
         default=30.0,
         gt=0,

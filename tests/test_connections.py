@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from service.connections import Joined, bounded
+from service.connections import Joined, Unread, bounded
 from service.settings import Settings
 from service.traffic import Traffic
 from tests.served import app_of
@@ -334,7 +334,11 @@ def test_head_and_body_of_an_answer_are_sent_at_once(monkeypatch: pytest.MonkeyP
 
     class Noted(Joined):
         def __init__(
-            self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float
+            self,
+            transport: asyncio.Transport,
+            loop: asyncio.AbstractEventLoop,
+            seconds: float,
+            unread: Unread,
         ) -> None:
             genuine = transport.write
 
@@ -343,7 +347,7 @@ def test_head_and_body_of_an_answer_are_sent_at_once(monkeypatch: pytest.MonkeyP
                 genuine(data)
 
             monkeypatch.setattr(transport, "write", write)
-            super().__init__(transport, loop, seconds)
+            super().__init__(transport, loop, seconds, unread)
 
     async def visit(house: House) -> None:
         client = await house.connect()
@@ -374,7 +378,7 @@ def test_what_is_written_in_one_turn_is_sent_at_once() -> None:
             return 0
 
     async def scenario() -> None:
-        joined = Joined(Wire(), asyncio.get_running_loop(), 10.0)
+        joined = Joined(Wire(), asyncio.get_running_loop(), 10.0, Unread(1000))
         joined.write(b"head ")
         joined.write(b"body")
         assert sent == []
@@ -404,13 +408,34 @@ class Slow(asyncio.Transport):
         return self.waiting
 
     def abort(self) -> None:
+        self.waiting = 0
         self.aborted.set()
+
+    def joined(self, unread: Unread, seconds: float) -> Joined:
+        loop = asyncio.get_running_loop()
+        return Joined(cast(asyncio.Transport, self), loop, seconds, unread)
+
+
+def test_beyond_a_bound_who_has_kept_an_answer_waiting_for_longest_is_hung_up_on() -> None:
+    async def scenario() -> None:
+        unread, slow = Unread(100), [Slow() for _ in range(4)]
+        for one, size in zip(slow, (30, 60, 5, 50), strict=True):
+            one.joined(unread, 3600.0).write(b"x" * size)
+            await asyncio.sleep(0)
+        assert [one.aborted.is_set() for one in slow] == [True, True, False, False]
+        slow[3].take(50)
+        last = Slow()
+        last.joined(unread, 3600.0).write(b"x" * 95)
+        await asyncio.sleep(0)
+        assert not any(one.aborted.is_set() for one in (*slow[2:], last))
+
+    asyncio.run(scenario())
 
 
 def test_who_takes_a_little_of_the_answer_now_and_then_is_waited_for() -> None:
     async def scenario() -> None:
         slow = Slow()
-        joined = Joined(cast(asyncio.Transport, slow), asyncio.get_running_loop(), 0.5)
+        joined = slow.joined(Unread(1000), 0.5)
         joined.write(b"0123456789")
         for _ in range(10):
             await asyncio.sleep(0.1)

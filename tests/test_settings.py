@@ -38,6 +38,7 @@ def test_defaults() -> None:
         "max_header_bytes": 65_536,
         "header_seconds": 10.0,
         "body_seconds": 30.0,
+        "max_unread_bytes": 268_435_456,
         "answer_seconds": 30.0,
         "keys": None,
         "metrics_need_key": False,
