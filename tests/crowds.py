@@ -13,10 +13,11 @@ from service.beam import Beam
 from service.engine import Capacity, Engine
 from service.hypotheses import Path, Source
 from service.manifest import Model
+from service.repetition import allowed
 from service.runner import Runner
 from service.search import Forced, Greedy, Search
 
-BEAMS = (1, 1, 1, 1, 1, 1, 1, 2, 4)
+BEAMS = (1, 1, 1, 1, 1, 1, 1, 1, 2, 4, 8)
 FORCED = 5
 """Of so many sentences one has its target given."""
 
@@ -25,13 +26,16 @@ FORCED = 5
 class Setting:
     """A model, an engine of two workers, and sentences, some for a wide beam, some forced.
 
-    Scores and attention may differ by `tolerance`; zero, to the last bit, is what is served.
+    `owed` are the stand-ins that each has to carry over, of those in `known`. Scores and attention
+    may differ by `tolerance`; zero, to the last bit, is what is served.
     """
 
     about: Model
     engine: Engine
     sources: Sequence[tuple[int, ...]]
     tolerance: float
+    owed: Sequence[tuple[int, ...]]
+    known: frozenset[int]
 
     @property
     def count(self) -> int:
@@ -42,7 +46,9 @@ class Setting:
         """What a search must know of a sentence."""
         special = self.about.special
         delays = {attention.kind: attention.delay for attention in self.about.attention}
-        return Source(len(self.sources[index]), special.eos, special.bos, delays)
+        source = self.sources[index]
+        copies, owed = allowed(source), self.owed[index]
+        return Source(len(source), special.eos, special.bos, delays, copies, owed, self.known)
 
     def job(self, index: int) -> Job:
         """A sentence, to be decoded afresh."""
@@ -74,12 +80,16 @@ def given(source: Sequence[int]) -> list[int]:
 
 @contextmanager
 def gathered(
-    runner: Runner, sources: Sequence[tuple[int, ...]], tolerance: float = 0.0
+    runner: Runner,
+    sources: Sequence[tuple[int, ...]],
+    tolerance: float = 0.0,
+    owed: Sequence[tuple[int, ...]] = (),
+    known: frozenset[int] = frozenset(),
 ) -> Iterator[Setting]:
     """Sentences and an engine, which is stopped afterwards."""
-    engine = Engine(runner, Capacity(workers=2, slots=16, batch_tokens=4096, queue=10_000))
+    engine = Engine(runner, Capacity(workers=2, slots=32, batch_tokens=4096, queue=10_000))
     try:
-        yield Setting(runner.model, engine, sources, tolerance)
+        yield Setting(runner.model, engine, sources, tolerance, owed or [()] * len(sources), known)
     finally:
         engine.close(0.0)
 

@@ -8,25 +8,39 @@ import pytest
 from service.bundle import open_bundle
 from service.hypotheses import Path
 from service.runner import Runner
+from service.scheduler import LANES
 from service.shelf import EMBEDDED
-from service.tokenizer import Tokenizer
+from service.units import Units
 from tests.crowds import Setting, check_equal, check_interleaved, gathered
 
 SENTENCES = File(__file__).parent / "sentences"
 BUNDLES = sorted(folder for folder in EMBEDDED.iterdir() if (folder / "bundle.json").is_file())
 COUNT = 200
+KEPT = [
+    "https://example.org/a?b=c",
+    "{name}: 20,000 €, +33 1 23 45 67 89, me@example.org",
+    "`ls -l` <b>{0}</b> 😀😀 %s",
+]
+"""What goes over as it is, whatever the language around it."""
 INTERLEAVINGS = 20
 
 
 @pytest.fixture(scope="module", params=BUNDLES, ids=lambda folder: str(folder.name))
 def setting(request: pytest.FixtureRequest) -> Iterator[Setting]:
     bundle = open_bundle(request.param)
-    tokenizer = Tokenizer(bundle.path(bundle.manifest.source.tokenizer))
-    text = (SENTENCES / f"{bundle.manifest.source.code}.txt").read_text(encoding="utf-8")
-    sources = [(*tokenizer.encode(line).ids, tokenizer.eos) for line in text.splitlines()[:COUNT]]
-    assert len(sources) == COUNT
-    with gathered(Runner(bundle.read, bundle.manifest.model), sources) as made:
-        yield made
+    code, units = bundle.manifest.source.code, Units(bundle)
+    lines = (SENTENCES / f"{code}.txt").read_text(encoding="utf-8").splitlines()[:COUNT]
+    assert len(lines) == COUNT
+    joiner = bundle.manifest.source.joiner
+    long = [joiner.join(lines[start : start + 24]) for start in (0, 60, 120)]
+    made = [units.text(line, 0, "source") for line in (*lines, *long, *KEPT)]
+    sources = [(*unit.encoded.ids, units.tokenizers["source"].eos) for unit in made]
+    owed = [units.owed(unit) for unit in made]
+    assert sum(len(source) > LANES[0] for source in sources) >= len(long)
+    assert all(owed[-len(KEPT) :]), "what is kept is owed"
+    runner = Runner(bundle.read, bundle.manifest.model)
+    with gathered(runner, sources, owed=owed, known=units.stand_ins) as gathering:
+        yield gathering
 
 
 @pytest.fixture(scope="module")
