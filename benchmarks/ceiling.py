@@ -21,7 +21,8 @@ from service.engine import Capacity
 
 SOURCE, SHORT, LONG = 12, 13, 53
 WIDEST = 64
-BATCHES, BEAM, LEAST_SHARE = (32, 64), 4, 0.5
+BATCHES, BEAM = (1, 8, 32, 64), 4
+JUDGED, LEAST_SHARE = (32, 64), 0.5
 ROUNDS, QUICK_ROUNDS = 15, 3
 LOOP = "engine and the rest"
 MICRO = 1e6
@@ -77,7 +78,7 @@ def judge(shares: list[Share]) -> list[Bar]:
     return [
         Bar(f"products / step, batch {s.batch}, workers {s.workers}", s.share, LEAST_SHARE)
         for s in shares
-        if s.beam == 1
+        if s.beam == 1 and s.batch in JUDGED
     ]
 
 

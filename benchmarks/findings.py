@@ -24,6 +24,7 @@ HOW = {
     "machine with the server",
     "client_late_ms": "99th percentile of how far behind the schedule the client took up requests",
     "server_cpu_us": "processor time of the server's process for each text",
+    "main_thread_us": "the part of its main thread, which in Interlinea speaks HTTP",
     "median": "each figure is the median over rounds of that figure; ratios are medians of the "
     "ratios within a round",
 }
@@ -45,6 +46,7 @@ class Saturated:
     errors: int
     client_cpu_share: float
     server_cpu_us: float
+    main_thread_us: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,10 @@ def show(rounds: Sequence[Round]) -> None:
     )
     show_table(
         "Saturated",
-        ["", "texts a request", "texts/s", "p50 ms", "p95 ms", "server µs", "client %", "errors"],
+        [
+            *("", "texts a request", "texts/s", "p50 ms", "p95 ms", "server µs", "main thread µs"),
+            *("client %", "errors"),
+        ],
         [_saturated_row(s) for s in saturated(rounds)],
     )
     show_table(
@@ -145,6 +150,7 @@ def saturated(rounds: Sequence[Round]) -> list[Saturated]:
             sum(one.errors for one in same),
             _median(one.client_cpu_share for one in same),
             _median(one.server_cpu_us for one in same),
+            _median(one.main_thread_us for one in same),
         )
         for first in rounds[0].saturated
         for same in [[s for r in rounds for s in r.saturated if _same(s, first)]]
@@ -216,6 +222,7 @@ def _saturated_row(one: Saturated) -> list[str]:
         figure(latency.p50) if latency else "",
         figure(latency.p95) if latency else "",
         figure(one.server_cpu_us),
+        figure(one.main_thread_us),
         figure(100 * one.client_cpu_share),
         str(one.errors),
     ]

@@ -79,13 +79,14 @@ class Target:
         """Send requests of so many texts as fast as they are answered."""
         connections = min(CONNECTIONS[texts], self.kind.connections)
         plan, requests = self._plan, self._requests[texts]
-        cpu = self._server.cpu()
+        before = self._server.cpu()
         found = asyncio.run(
             closed_loop(
                 self._port, connections, requests, plan.warm_seconds, plan.saturated_seconds
             )
         )
-        cpu = self._server.cpu() - cpu
+        spent = [b - a for a, b in zip(before, self._server.cpu(), strict=True)]
+        whole, main = (1e6 * one / max(1, found.answered * texts) for one in spent)
         return Saturated(
             self.kind.name,
             texts,
@@ -93,20 +94,21 @@ class Target:
             summarise(found.latencies) if found.latencies else None,
             found.errors,
             found.cpu_share,
-            1e6 * cpu / max(1, found.answered * texts),
+            whole,
+            main,
         )
 
     def arrive(self, rate: float, load: float, seed: int) -> Cell:
         """Send requests of one text at Poisson arrivals of `rate` a second."""
         seconds = self._plan.open_loop_seconds
         schedule = poisson(rate, seconds, seed)
-        cpu = self._server.cpu()
+        before, _ = self._server.cpu()
         found = asyncio.run(
             open_loop(self._port, self.kind.connections, self._requests[1], schedule, seconds)
         )
-        cpu = self._server.cpu() - cpu
+        after, _ = self._server.cpu()
         self._settle()
-        return _cell(self.kind.name, load, len(schedule) / seconds, found, cpu)
+        return _cell(self.kind.name, load, len(schedule) / seconds, found, after - before)
 
     def _settle(self, expected: bytes = b"") -> None:
         """Wait until the server answers, and so has worked off what came before."""

@@ -18,7 +18,7 @@ def cell(server: str, p95: float, unanswered: int = 0) -> Cell:
 def round_of(p95: float, other: float, rate: float) -> Round:
     return Round(
         [Rates(100, 200), Rates(120, 200)],
-        [Saturated(INTERLINEA.name, 1, rate, Latency(1, 2, 3), 0, 0.1, 500)],
+        [Saturated(INTERLINEA.name, 1, rate, Latency(1, 2, 3), 0, 0.1, 500, 200)],
         [cell(INTERLINEA.name, p95), cell(DYNAMIC.name, other, 1)],
     )
 

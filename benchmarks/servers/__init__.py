@@ -87,14 +87,10 @@ class Server:
                 return port
         raise NotStarted(f"{self.kind.name}: {''.join(self._said[-20:]) or 'no word'}")
 
-    def cpu(self) -> float:
-        """Seconds of processor time that the server has used; zero where nobody says."""
-        try:
-            line = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
-        except OSError:
-            return 0.0
-        fields = line.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def cpu(self) -> tuple[float, float]:
+        """Seconds of processor time of the server, and of its main thread; 0 where nobody says."""
+        process = self._process.pid
+        return _seconds(f"/proc/{process}/stat"), _seconds(f"/proc/{process}/task/{process}/stat")
 
     def _listen(self) -> None:
         """Read on, lest the server wait for a reader."""
@@ -178,3 +174,13 @@ LIBRE = Kind(
 
 OURS = (INTERLINEA, DYNAMIC, SINGLE)
 PEERS = (CTRANSLATE, LIBRE)
+
+
+def _seconds(stat: str) -> float:
+    """Return the processor time that a process or a thread has used."""
+    try:
+        line = Path(stat).read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    fields = line.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
