@@ -88,7 +88,8 @@ def token_chosen(chosen: TokenChosen, form: MatrixForm) -> Wire:
 
 def sentence_done(done: SentenceDone, form: MatrixForm) -> Wire:
     """A `sentence` event."""
-    place: Wire = {"text": done.text, "sentence": done.sentence}
+    steps = len(done.translated.best.target.tokens)
+    place: Wire = {"text": done.text, "sentence": done.sentence, "step": steps}
     return {**place, "translated": _sentence(done.translated, form)}
 
 
