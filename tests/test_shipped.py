@@ -1,7 +1,8 @@
-"""The embedded bundle, as a new user meets it: sensible French, links where a reader would."""
+"""The embedded bundles, as a new user meets them: sensible words, links where a reader would."""
 
 import asyncio
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -12,12 +13,21 @@ from service.translation import TranslatedSentence
 from service.translator import Translator
 from tests.conftest import CAPACITY
 
+NAMES = sorted(path.parent.name for path in EMBEDDED.glob("*/bundle.json"))
 
-@pytest.fixture(scope="module")
-def shipped() -> Iterator[Translator]:
-    made = Translator(open_bundle(EMBEDDED / "en-fr"), CAPACITY)
-    yield made
-    made.close(1.0)
+
+@cache
+def opened(name: str) -> Translator:
+    return Translator(open_bundle(EMBEDDED / name), CAPACITY)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closing() -> Iterator[None]:
+    """Open no bundle twice, and leave none open."""
+    yield
+    for name in NAMES:
+        opened(name).close(1.0)
+    opened.cache_clear()
 
 
 def linked(one: TranslatedSentence) -> set[tuple[str, str]]:
@@ -25,36 +35,69 @@ def linked(one: TranslatedSentence) -> set[tuple[str, str]]:
     return {(source[x.source].text, target[x.target].text) for x in one.best.alignment}
 
 
-@pytest.mark.parametrize(
-    ("text", "links"),
-    [
-        ("How was your day?", {("How", "Comment"), ("day", "journée"), ("?", "?")}),
-        (
-            "The cat is sleeping on the chair.",
-            {("cat", "chat"), ("on", "sur"), ("chair", "chaise")},
-        ),
-        (
-            "I bought a red car yesterday.",
-            {("red", "rouge"), ("car", "voiture"), ("yesterday", "hier")},
-        ),
-    ],
-)
-def test_everyday_sentences(shipped: Translator, text: str, links: set[tuple[str, str]]) -> None:
-    (made,) = asyncio.run(shipped.translate([text], Options()))
+EVERYDAY = [
+    ("en-fr", "How was your day?", {("How", "Comment"), ("day", "journée"), ("?", "?")}),
+    (
+        "en-fr",
+        "The cat is sleeping on the chair.",
+        {("cat", "chat"), ("on", "sur"), ("chair", "chaise")},
+    ),
+    (
+        "en-fr",
+        "I bought a red car yesterday.",
+        {("red", "rouge"), ("car", "voiture"), ("yesterday", "hier")},
+    ),
+    ("en-zh", "Who are you?", {("Who", "谁"), ("are", "是"), ("you", "你")}),
+    ("en-zh", "The red house is big.", {("red", "红色"), ("house", "房子")}),
+    ("en-zh", "Where is the station?", {("Where", "哪里"), ("station", "车站"), ("?", "？")}),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "links"), EVERYDAY)
+def test_everyday_sentences(name: str, text: str, links: set[tuple[str, str]]) -> None:
+    (made,) = asyncio.run(opened(name).translate([text], Options()))
     assert links <= linked(made.sentences[0])
 
 
-def test_the_bundle_is_small_and_verified(shipped: Translator) -> None:
-    manifest = shipped.manifest
+@pytest.mark.parametrize("text", ["Who are you?", "who are you"])
+def test_the_words_that_it_began_with(text: str) -> None:
+    for options in (Options(), Options(beam_size=4)):
+        (made,) = asyncio.run(opened("en-zh").translate([text], options))
+        assert made.text == "你是谁？"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bundle_is_small_and_verified(name: str) -> None:
+    manifest = opened(name).manifest
     assert manifest.parameters < 14_000_000
     assert sum(file.bytes for file in manifest.files) < 20_000_000
     assert manifest.verification["int8"]["crowd"] == 0.0
 
 
-def test_given_words_are_linked(shipped: Translator) -> None:
-    pair = Pair(("Who", "are", "you", "?"), ("Qui", "êtes", "vous", "?"))
-    (made,) = asyncio.run(shipped.align([pair], Options(attention="alignment")))
-    assert made.pharaoh == "0-0 1-1 2-2 3-3"
+GIVEN = [
+    ("en-fr", ("Who", "are", "you", "?"), ("Qui", "êtes", "vous", "?"), "0-0 1-1 2-2 3-3"),
+    ("en-zh", ("Who", "are", "you", "?"), ("你", "是", "谁", "？"), "0-2 1-1 2-0 3-3"),
+]
+
+
+@pytest.mark.parametrize(("name", "source", "target", "links"), GIVEN)
+def test_given_words_are_linked(
+    name: str, source: tuple[str, ...], target: tuple[str, ...], links: str
+) -> None:
+    options = Options(attention="alignment")
+    (made,) = asyncio.run(opened(name).align([Pair(source, target)], options))
+    assert made.pharaoh == links
+
+
+KEPT = ["https://example.org/a?b=c", "me@example.org", "`ls -l`", "{name}", "%s", "<b>", "😀"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kept", KEPT)
+def test_what_is_kept_comes_over_exactly_once(name: str, kept: str) -> None:
+    text = f"This is {kept} for you." if name.startswith("en") else f"{kept}!"
+    (made,) = asyncio.run(opened(name).translate([text], Options()))
+    assert made.text.count(kept) == 1
 
 
 SENTENCES = [
@@ -72,11 +115,12 @@ SENTENCES = [
 
 
 @pytest.mark.parametrize("beam", [1, 4])
-def test_one_by_one_or_in_a_list_the_answer_is_the_same(shipped: Translator, beam: int) -> None:
-    options = Options(beam_size=beam)
-    together = asyncio.run(shipped.translate(SENTENCES, options))
+@pytest.mark.parametrize("name", NAMES)
+def test_one_by_one_or_in_a_list_the_answer_is_the_same(name: str, beam: int) -> None:
+    translator, options = opened(name), Options(beam_size=beam)
+    together = asyncio.run(translator.translate(SENTENCES, options))
     for text, crowd in zip(SENTENCES, together, strict=True):
-        (alone,) = asyncio.run(shipped.translate([text], options))
+        (alone,) = asyncio.run(translator.translate([text], options))
         assert alone.text == crowd.text
         assert alone.score == crowd.score
         for one, other in zip(alone.sentences, crowd.sentences, strict=True):
