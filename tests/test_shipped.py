@@ -59,11 +59,9 @@ def test_everyday_sentences(name: str, text: str, links: set[tuple[str, str]]) -
     assert links <= linked(made.sentences[0])
 
 
-@pytest.mark.parametrize(
-    ("text", "beam"), [("Who are you?", 1), ("Who are you?", 4), ("who are you", 1)]
-)
-def test_the_words_that_it_began_with(text: str, beam: int) -> None:
-    (made,) = asyncio.run(opened("en-zh").translate([text], Options(beam_size=beam)))
+@pytest.mark.parametrize("beam", [1, 4])
+def test_the_words_that_it_began_with(beam: int) -> None:
+    (made,) = asyncio.run(opened("en-zh").translate(["Who are you?"], Options(beam_size=beam)))
     assert made.text == "你是谁？"
 
 
