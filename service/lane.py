@@ -94,6 +94,11 @@ class Lane:
         return not (self.stepping or self._pairs or self._intake)
 
     @property
+    def encoding(self) -> bool:
+        """True when somebody waits for the encoder."""
+        return bool(self._intake)
+
+    @property
     def stepping(self) -> bool:
         """True when somebody goes step by step."""
         return not self._scheduler.idle
@@ -117,8 +122,6 @@ class Lane:
     def encode(self) -> Left:
         """Encode some of those that wait for it, and let them wait for rows."""
         left = Left()
-        if not self._intake:
-            return left
         self._drop(left)
         ready: set[int] = set()
         for batch in self._intake.next_batches():

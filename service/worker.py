@@ -78,8 +78,9 @@ class Worker:
                 rows, tokens = lane.wanted()
                 if rows:
                     lane.join(self._take(number, lane.held, rows, tokens))
-                if not lane.idle:
+                if lane.encoding:
                     self._deliver(lane.encode())
+                if not lane.idle:
                     self._turn(lane)
         for lane in self._lanes:
             self._deliver(lane.fail(self._stopped or ShuttingDown("the server has shut down")))
