@@ -120,12 +120,12 @@ class Slots:
 
         Of a growing tensor it is the new entry (n, ...).
         """
-        written = int(self._steps[: self.used].max(initial=0)) + 1
         for name, array in state.items():
             held = self._state[name]
             if name in self._growing:
                 held[np.arange(self.used), self._steps[: self.used]] = array
                 if parents is not None:
+                    written = int(self._steps[: self.used].max(initial=0)) + 1
                     moved = np.flatnonzero(parents != np.arange(self.used))
                     held[moved, :written] = held[parents[moved], :written]
             elif parents is None:
