@@ -11,7 +11,7 @@ import typer
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 Quick = Annotated[bool, typer.Option("--quick", help="Few rounds, to see that it runs.")]
-EVERY = ("peers", "batches", "ceiling", "growth", "traffic")
+EVERY = ("peers", "batches", "ceiling", "scales", "growth", "answers", "traffic")
 
 
 @app.command()
@@ -30,6 +30,18 @@ def batches(quick: Quick = False) -> None:
 def ceiling(quick: Quick = False) -> None:
     """The share of a decoder step that is spent in matrix products."""
     run("ceiling", quick)
+
+
+@app.command()
+def scales(quick: Quick = False) -> None:
+    """A decoder step with fixed scales, with dynamic ones, and in float32."""
+    run("scales", quick)
+
+
+@app.command()
+def answers(quick: Quick = False) -> None:
+    """A matrix as JSON, beside the model that made it."""
+    run("answers", quick)
 
 
 @app.command()

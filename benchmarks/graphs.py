@@ -1,12 +1,13 @@
 """Bundles' ONNX graphs taken apart: without their attention, and product by product."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
-PRODUCTS = ("MatMulIntegerToFloat", "MatMulInteger", "MatMul", "Gemm", "MatMulNBits")
+ROUNDING, SCALED = "QuantizeLinear", "MatMulIntegerToFloat"
+PRODUCTS = (SCALED, "MatMulInteger", "MatMul", "Gemm", "MatMulNBits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,17 @@ def products(path: Path) -> list[Product]:
     ]
 
 
+def dynamic(path: Path) -> bytes:
+    """Return an int8 graph whose activations get scales of their own in every call."""
+    model = onnx.load(str(path))
+    rounded = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == ROUNDING}
+    nodes = [_with_dynamic_scale(node, rounded) for node in model.graph.node]
+    used = {name for node in nodes for name in node.input}
+    nodes = [node for node in nodes if node.op_type != ROUNDING or node.output[0] in used]
+    _replace(model.graph.node, nodes)
+    return bytes(model.SerializeToString())
+
+
 def revealing(path: Path, names: Iterable[str]) -> bytes:
     """Return the graph with inner tensors as further outputs."""
     model = onnx.load(str(path))
@@ -62,6 +74,18 @@ def nothing() -> bytes:
     opset = onnx.helper.make_opsetid("", 21)
     made = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10)
     return bytes(made.SerializeToString())
+
+
+def _with_dynamic_scale(node: onnx.NodeProto, rounded: Mapping[str, str]) -> onnx.NodeProto:
+    if node.op_type != SCALED or node.input[0] not in rounded:
+        return node
+    _, weights, _, scales, _, *rest = node.input
+    return onnx.helper.make_node(
+        "DynamicQuantizeMatMul",
+        [rounded[node.input[0]], weights, scales, *rest],
+        list(node.output),
+        domain=node.domain,
+    )
 
 
 def _product(model: onnx.ModelProto, node: onnx.NodeProto, activations: list[str]) -> Product:
@@ -84,7 +108,7 @@ def _product(model: onnx.ModelProto, node: onnx.NodeProto, activations: list[str
 def _type(graph: onnx.GraphProto, name: str) -> onnx.TypeProto:
     """Return the type of an activation, of any shape: float unless it was just rounded."""
     makers = {output: node.op_type for node in graph.node for output in node.output}
-    rounded = makers.get(name) == "QuantizeLinear"
+    rounded = makers.get(name) == ROUNDING
     kind = onnx.TensorProto.UINT8 if rounded else onnx.TensorProto.FLOAT
     return onnx.helper.make_tensor_type_proto(kind, None)
 

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import onnx
 
-from benchmarks import graphs
+from benchmarks import graphs, scales
+from benchmarks.ours import shipped
+from benchmarks.sessions import Session
 from service.shelf import EMBEDDED
 
 DECODER = EMBEDDED / "en-fr" / "decoder.onnx"
@@ -32,3 +34,14 @@ def test_inner_tensors_become_outputs() -> None:
     names = [value.name for value in revealed.graph.output]
     assert names.count("combined") == 1
     assert "token" not in names, "an input is known already"
+
+
+def test_dynamic_scales_make_a_sentence_depend_on_strangers_and_fixed_ones_do_not() -> None:
+    bundle = shipped()
+    crowd = scales.first_step(bundle, 8)
+    moved = {
+        name: scales.moved_by_strangers(Session(graph, 1), crowd)
+        for name, graph in scales.forms(bundle).items()
+    }
+    assert moved[scales.FIXED] == 0.0
+    assert 0.001 < moved[scales.DYNAMIC] < 1.0
