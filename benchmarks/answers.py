@@ -62,7 +62,7 @@ def attention(length: int) -> Matrix:
     """Return a matrix as a model gives them: rows of weights that sum to one, (T + 1, S + 1)."""
     scores = np.random.default_rng(length).normal(scale=2.0, size=(length + 1, length + 1))
     weights = np.exp(scores)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def written(weights: Matrix, form: MatrixForm) -> bytes:

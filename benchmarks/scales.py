@@ -5,7 +5,7 @@ fixed at export does not. Both are timed here in the same step, and looked at in
 """
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -85,14 +85,14 @@ def _time(sessions: Mapping[str, Session], feeds: Feeds, effort: interleave.Effo
     return interleave.measure([Candidate(name, one.run) for name, one in bound.items()], effort)
 
 
-def _micro(seconds: list[float]) -> float:
+def _micro(seconds: Sequence[float]) -> float:
     return round(MICRO * statistics.median(seconds), 1)
 
 
 def _show(samples: Mapping[int, Samples], moved: Mapping[str, float]) -> None:
     rows = []
     for name, most in moved.items():
-        times = [_micro(list(found[name])) for found in samples.values()]
+        times = [_micro(found[name]) for found in samples.values()]
         ratios = [interleave.ratio(found[name], found[FIXED]) for found in samples.values()]
         cells = [f"{t:,.0f} ({r:.2f})" for t, r in zip(times, ratios, strict=True)]
         rows.append([name, *cells, f"{most:.1g}"])

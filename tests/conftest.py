@@ -16,10 +16,11 @@ from model_export.corpus import Ragged
 from model_export.run import Run, save_ragged
 from service.alignment import membership
 from service.bundle import Bundle, open_bundle
-from service.engine import Capacity
+from service.engine import Capacity, Engine
 from service.translator import Translator
 from service.words import words
 from tests import toy
+from tests.counting import CountingRunner
 
 SHIPPED = Path(__file__).parents[1] / "service" / "bundles" / "en-fr"
 CAPACITY = Capacity(workers=2, slots=16, batch_tokens=512, queue=1000)
@@ -62,6 +63,21 @@ def translator(toy_bundle: Bundle) -> Iterator[Translator]:
     made = Translator(toy_bundle, CAPACITY)
     yield made
     made.close(1.0)
+
+
+@pytest.fixture
+def runner() -> CountingRunner:
+    """A stand-in for the model that counts."""
+    return CountingRunner()
+
+
+@pytest.fixture
+def engine(runner: CountingRunner) -> Iterator[Engine]:
+    """A small engine on it: one worker with four rows, six sentences in its queue."""
+    made = Engine(runner, Capacity(workers=1, slots=4, batch_tokens=64, queue=6))
+    yield made
+    runner.gate.set()
+    made.close(2.0)
 
 
 @pytest.fixture

@@ -2,27 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from service.deadline import Deadline
-from service.engine import Capacity, Engine
+from service.engine import Engine
 from service.errors import DeadlineExceeded, QueueFull, ShuttingDown
 from tests.counting import CountingRunner, job, wait_for
-
-
-@pytest.fixture
-def runner() -> CountingRunner:
-    return CountingRunner()
-
-
-@pytest.fixture
-def engine(runner: CountingRunner) -> Iterator[Engine]:
-    made = Engine(runner, Capacity(workers=1, slots=4, batch_tokens=64, queue=6))
-    yield made
-    runner.gate.set()
-    made.close(2.0)
 
 
 def test_a_full_queue_refuses_a_whole_request_before_any_of_it_starts(

@@ -10,9 +10,10 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from service.connections import Joined, Unread, bounded
+from service.connections import bounded
 from service.settings import Settings
 from service.traffic import Traffic
+from service.unread import Joined, Unread
 from tests.served import app_of
 from tests.stand_ins import FakeCatalog
 

@@ -5,7 +5,7 @@ import gc
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,19 +26,6 @@ Escape = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
-
-
-@pytest.fixture
-def runner() -> CountingRunner:
-    return CountingRunner()
-
-
-@pytest.fixture
-def engine(runner: CountingRunner) -> Iterator[Engine]:
-    made = Engine(runner, Capacity(workers=1, slots=4, batch_tokens=64, queue=6))
-    yield made
-    runner.gate.set()
-    made.close(2.0)
 
 
 def once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error: BaseException) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -23,19 +22,6 @@ from service.pace import Pace
 from service.runner import Stepped
 from service.visit import CURRENT, Visit
 from tests.counting import CountingRunner, job, wait_for
-
-
-@pytest.fixture
-def runner() -> CountingRunner:
-    return CountingRunner()
-
-
-@pytest.fixture
-def engine(runner: CountingRunner) -> Iterator[Engine]:
-    made = Engine(runner, Capacity(workers=1, slots=4, batch_tokens=64, queue=6))
-    yield made
-    runner.gate.set()
-    made.close(2.0)
 
 
 def run(engine: Engine, *jobs: Job) -> list[tuple[int, ...]]:

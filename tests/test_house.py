@@ -54,7 +54,7 @@ GROUPS = {
     ),
     7: ("request_ids", "requests", "responses", "streaming", "watching", "tracing", "watchers"),
     7.25: ("bearer", "hosts", "origins", "shields", "leases"),
-    7.3: ("crowds",),
+    7.3: ("crowds", "unread"),
     7.5: ("connections", "documentation", "reloads", "handlers"),
     8: ("app", "server", "cli", "key_commands", "__main__"),
 }

@@ -3,7 +3,7 @@
 import asyncio
 from typing import cast
 
-from service.connections import Joined, Unread
+from service.unread import Joined, Unread
 
 
 def test_what_is_written_in_one_turn_is_sent_at_once() -> None:
