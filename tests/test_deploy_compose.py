@@ -1,7 +1,11 @@
 """docker-compose.yml and the balancer: every service hardened alike, pinned, and off by default."""
 
 import re
+import shutil
+import subprocess
+import threading
 import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +162,31 @@ def test_servers_are_given_the_time_to_end(name: str) -> None:
     drain = float(SERVICES[name]["environment"].get("INTERLINEA_DRAIN_SECONDS", 0))
     grace = Settings.model_fields["grace_seconds"].default
     assert seconds(SERVICES[name]["stop_grace_period"]) > drain + grace
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
+@pytest.mark.parametrize("tools", [("wget", "bash"), ("bash",)])
+def test_the_balancer_is_healthy_while_a_server_is_ready(
+    tmp_path: Path, tools: tuple[str, ...], status: int, healthy: bool
+) -> None:
+    found = {tool: shutil.which(tool) for tool in tools}
+    if missing := [tool for tool, path in found.items() if path is None]:
+        pytest.skip(f"there is no {missing[0]} here")
+    for tool, path in found.items():
+        (tmp_path / tool).symlink_to(str(path))
+
+    class Monitor(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Monitor) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        script = (ROOT / "deploy/haproxy/health.sh").read_text(encoding="utf-8")
+        here = script.replace("8404", str(server.server_port))
+        made = subprocess.run(["/bin/sh", "-c", here], env={"PATH": str(tmp_path)}, timeout=30)
+        server.shutdown()
+    assert (made.returncode == 0) is healthy

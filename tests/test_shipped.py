@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -88,37 +89,30 @@ def test_given_words_are_linked(
     assert made.pharaoh == links
 
 
+FRAMES = {"en": "This is {} for you.", "fr": "Voici {} pour vous.", "zh": "这是给你的{}。"}
 KEPT = ["https://example.org/a?b=c", "me@example.org", "`ls -l`", "{name}", "%s", "<b>", "😀"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kept", KEPT)
 def test_what_is_kept_comes_over_exactly_once(name: str, kept: str) -> None:
-    text = f"This is {kept} for you." if name.startswith("en") else f"{kept}!"
-    (made,) = asyncio.run(opened(name).translate([text], Options()))
+    (made,) = asyncio.run(opened(name).translate([FRAMES[name[:2]].format(kept)], Options()))
     assert made.text.count(kept) == 1
 
 
-SENTENCES = [
-    "How was your day?",
-    "Who are you?",
-    "He didn't say anything, did he?",
-    "We'll meet at 8:30 in front of the station.",
-    "Tom has known Mary since 2013.",
-    "Can you lend me 20 euros?",
-    "It's raining again.",
-    "Where can I buy a ticket?",
-    "My grandmother speaks three languages.",
-    "I don't know 你好 😀.",
-]
+def sentences(name: str) -> list[str]:
+    """Some of the sentences in a bundle's source language, and one that is hardly in any."""
+    file = Path(__file__).parent / "sentences" / f"{name[:2]}.txt"
+    return [*file.read_text(encoding="utf-8").splitlines()[::20], "I don't know 你好 😀."]
 
 
 @pytest.mark.parametrize("beam", [1, 4])
 @pytest.mark.parametrize("name", NAMES)
 def test_one_by_one_or_in_a_list_the_answer_is_the_same(name: str, beam: int) -> None:
     translator, options = opened(name), Options(beam_size=beam)
-    together = asyncio.run(translator.translate(SENTENCES, options))
-    for text, crowd in zip(SENTENCES, together, strict=True):
+    texts = sentences(name)
+    together = asyncio.run(translator.translate(texts, options))
+    for text, crowd in zip(texts, together, strict=True):
         (alone,) = asyncio.run(translator.translate([text], options))
         assert alone.text == crowd.text
         assert alone.score == crowd.score
