@@ -8,16 +8,15 @@ a word.
 """
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service import request_ids
 from service.crowds import MARK
 from service.errors import HeadersTooLarge, HeaderTimeout, InterlineaError, MalformedRequest
-from service.request_ids import HEADER
 from service.responses import failure
 from service.settings import Settings
 from service.shields import EVERYWHERE
@@ -153,7 +152,7 @@ class Connection(HttpToolsProtocol):
         """Answer at once, unless the answer to a request before it is due, and hang up."""
         due = not self._idle and (self.cycle.response_started or not self.cycle.more_body)
         if not self.transport.is_closing() and not due:
-            request_id = uuid.uuid4().hex
+            request_id = request_ids.new()
             self.transport.write(_spelled(error, request_id))
             tell_refused(self.watchers, request_id, error)
         self.transport.close()
@@ -163,7 +162,7 @@ def _spelled(error: InterlineaError, request_id: str) -> bytes:
     """A refusal as it goes over the wire, for what never became a request."""
     body = to_json(failure(error, request_id))
     headers = {
-        HEADER: request_id,
+        request_ids.HEADER: request_id,
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
         "Connection": "close",

@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Coroutine
 from email.message import Message
+from functools import lru_cache
 from typing import NoReturn, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -122,8 +123,13 @@ def _check_media_type(request: Request) -> None:
     headers = request.headers
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("send the body without a Content-Encoding")
+    _check_type(headers.get("content-type") or "application/json")
+
+
+@lru_cache(maxsize=64)
+def _check_type(content_type: str) -> None:
     message = Message()
-    message["content-type"] = headers.get("content-type") or "application/json"
+    message["content-type"] = content_type
     said = 'send JSON in UTF-8, with "Content-Type: application/json"'
     try:
         media_type, charset = message.get_content_type(), message.get_content_charset("utf-8")
