@@ -5,7 +5,6 @@ whether it brings one sentence or a thousand: what counts is the work ahead of i
 take sentences from here when they have rows to spare, so none idles while another is full.
 """
 
-import asyncio
 import itertools
 import math
 import threading
@@ -13,9 +12,9 @@ import time
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, field
 
+from service.calls import Backlog, Call
 from service.deadline import Deadline
 from service.errors import InterlineaError, QueueFull, ShuttingDown
-from service.hypotheses import Chosen, Path
 from service.pace import Pace
 from service.scheduler import LANES, lane_of
 from service.search import Search
@@ -24,7 +23,8 @@ from service.timing import Times
 from service.visit import CURRENT
 from service.waiting import Sequence, Waiting
 
-Event = Chosen | list[Path] | InterlineaError
+UNREAD = 32 * 2**20
+"""Bytes of tokens that streams may leave unread, all together."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,17 +39,6 @@ class Job:
     search: Search
     watched: bool = False
     work: int = 0
-
-
-class Call:
-    """The jobs of one request, and the events that come back, in the loop that waits."""
-
-    def __init__(self, flow: int) -> None:
-        self.flow = flow
-        self.loop = asyncio.get_running_loop()
-        self.events: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
-        self.visit = CURRENT.get()
-        self.gone = False
 
 
 @dataclass(slots=True, eq=False)
@@ -74,9 +63,10 @@ class _Lane:
 class Admission:
     """The queue of one engine; every method may be called from any thread."""
 
-    def __init__(self, workers: int, limit: int) -> None:
+    def __init__(self, workers: int, limit: int, unread: int = UNREAD) -> None:
         self.tally = Tally()
         self._workers, self._limit = workers, limit
+        self._backlog = Backlog(unread, self.drop)
         self._changed = threading.Condition()
         self._lanes = [_Lane() for _ in range(len(LANES) + 1)]
         self._tickets: dict[int, Ticket] = {}
@@ -104,39 +94,50 @@ class Admission:
 
         A request that has `begun` is not refused because much is waiting: its work was let in.
         """
+        call = Call(next(self._keys), self._backlog)
+        tickets = self._tickets_of(call, jobs, widths)  # before the lock, which workers wait for
         with self._changed:
             if begun and not self._closing:
                 deadline.check()
             else:
                 self._check(deadline, 0.0)
-            call, now = Call(next(self._keys)), time.monotonic()
-            for index, (job, width) in enumerate(zip(jobs, widths, strict=True)):
-                key = next(self._keys)
-                sequence = Sequence(key, call.flow, width, job.search.beams)
-                times = Times(len(job.source), now)
-                self._tickets[key] = Ticket(job, call, index, sequence, times)
-                if call.visit is not None:
-                    call.visit.times.append(times)
-                self._lanes[lane_of(width)].waiting.add(sequence)
+            now = time.monotonic()
+            for ticket in tickets:
+                ticket.times.admitted = now
+                sequence = ticket.sequence
+                self._tickets[sequence.key] = ticket
+                self._lanes[lane_of(sequence.width)].waiting.add(sequence)
                 self._cost += sequence.cost
-            self._open += len(jobs)
+            self._open += len(tickets)
             self._changed.notify_all()
-            return call
+        if call.visit is not None:
+            call.visit.times.extend(ticket.times for ticket in tickets)
+        return call
+
+    def _tickets_of(self, call: Call, jobs: Many[Job], widths: Many[int]) -> list[Ticket]:
+        made = []
+        for index, (job, width) in enumerate(zip(jobs, widths, strict=True)):
+            sequence = Sequence(next(self._keys), call.flow, width, job.search.beams)
+            made.append(Ticket(job, call, index, sequence, Times(len(job.source), 0.0)))
+        return made
 
     def check(self, deadline: Deadline) -> None:
         """Raise `ShuttingDown`, `DeadlineExceeded` or `QueueFull` where one that comes is too much.
 
         The way out is taken to be as long as the way in was, which is long where many wait for
-        the thread that speaks HTTP: what would come too late is better refused at once. Later, of
-        a request that goes to the queue again, what has passed says nothing of the way out.
+        the thread that speaks HTTP: what would come too late is better refused at once. That a
+        client took its time to send a body says nothing of it; nor does what has passed when a
+        request goes to the queue again.
         """
-        self._check(deadline, deadline.spent)
+        visit = CURRENT.get()
+        sending = 0.0 if visit is None else visit.reading
+        self._check(deadline, max(0.0, deadline.spent - sending))
 
     def _check(self, deadline: Deadline, way_out: float) -> None:
         if self._closing:
             raise ShuttingDown("the server is shutting down")
         deadline.check()
-        wait = self._pace.seconds(self._cost)
+        wait = self._pace.seconds(self._cost, time.monotonic())
         if self._open < self._limit and wait + way_out <= deadline.left:
             return
         detail = {"waiting": self._open, "limit": self._limit, "seconds": round(wait, 1)}
@@ -229,6 +230,11 @@ class Admission:
                 for sequence in lane.waiting.withdraw(call.flow):
                     self.tally.dropped += 1
                     self._forget(sequence)
+
+    def drop(self, call: Call, error: InterlineaError) -> None:
+        """Drop what is left of a request, in its loop, and tell it why."""
+        call.end(error)
+        self.withdraw(call)
 
     def close(self) -> None:
         """Take nothing new; the workers end when nothing is left."""

@@ -45,6 +45,10 @@ class Beam:
         """Nothing is settled before the end."""
         return None
 
+    def forget(self) -> None:
+        """Let go of what the steps said."""
+        self._trail.steps.clear()
+
     def advance(self, outputs: Outputs, rows: Sequence[int]) -> list[int] | None:
         """Extend every hypothesis, keep the best, and say which row each goes on from."""
         self._trail.steps.append(outputs.attention)

@@ -34,12 +34,13 @@ async def align_both_ways(
     fails in one direction drops the work of the other.
     """
     backward.check(options)  # before the other one works for nothing
+    begun = any(pair.target is None for pair in pairs)
     ready = await forward.prepare_pairs(pairs, options, meter, passes=2)
     turned = backward.turn_pairs(ready)
     links_only = replace(options, attention="none", diagnostics=False)
     ahead, back = await _together(
-        forward.force(ready, options, meter, begun=True),
-        backward.force(turned, links_only, meter, begun=True),
+        forward.force(ready, options, meter, begun),
+        backward.force(turned, links_only, meter, begun),
     )
     return [_merged(one, other, method) for one, other in zip(ahead, back, strict=True)]
 

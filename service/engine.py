@@ -9,7 +9,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from service.admission import Admission, Call, Job
+from service.admission import Admission, Job
+from service.calls import Call
 from service.crew import Crew
 from service.deadline import Deadline
 from service.errors import InterlineaError
@@ -44,7 +45,11 @@ class Engine:
         self._pulse = Pulse()
         held = capacity.slots, capacity.batch_tokens
         make = partial(Worker, runner, self._admission, self._pulse, *held)
-        self._crew = Crew(capacity.workers, make, self._admission, self._pulse)
+        try:
+            self._crew = Crew(capacity.workers, make, self._admission, self._pulse)
+        except BaseException:  # such as no thread to be had: those that were started end
+            self._admission.close()
+            raise
 
     @property
     def pending(self) -> int:
@@ -101,19 +106,19 @@ class Engine:
         left = len(jobs)
         try:
             while left:
-                index, event = await call.events.get()
+                index, event = await call.next()
                 if isinstance(event, InterlineaError):
                     raise event
                 left -= not isinstance(event, Chosen)
                 yield index, event
         finally:
             end.cancel()
+            call.end()
             self._admission.withdraw(call)
 
     def _expire(self, call: Call, deadline: Deadline) -> None:
         """Drop a request that is late, though nobody may be reading what comes of it."""
-        call.events.put_nowait((0, deadline.missed()))
-        self._admission.withdraw(call)
+        self._admission.drop(call, deadline.missed())
 
     def close(self, grace: float, why: InterlineaError | None = None) -> None:
         """Take nothing new, finish within `grace` seconds what is on board, fail the rest.

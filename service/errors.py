@@ -34,6 +34,7 @@
     │   ├── QueueFull               queue_full              503
     │   ├── TooManyConnections      too_many_connections    503
     │   ├── DeadlineExceeded        deadline_exceeded       504
+    │   ├── AnswerUnread            answer_unread           503
     │   └── ShuttingDown            shutting_down           503
     ├── Cancelled                   cancelled               499
     ├── StepFailed                  step_failed             500
@@ -288,6 +289,12 @@ class DeadlineExceeded(Unavailable):
 
     code = "deadline_exceeded"
     status = 504
+
+
+class AnswerUnread(Unavailable):
+    """A stream was read so slowly that too much of it waited; the rest of its work was dropped."""
+
+    code = "answer_unread"
 
 
 class ShuttingDown(Unavailable):

@@ -70,6 +70,13 @@ def best(
 
 
 def _likeliest(scores: Floats, first: int) -> Iterator[int]:
-    """Yield all tokens, likeliest first; they are sorted only if the first is not taken."""
+    """Yield tokens, likeliest first and the lower first of equal ones, of which `first` is one.
+
+    Few are asked for: each costs a look at all scores, and sorting them would cost hundreds.
+    """
     yield first
-    yield from np.argsort(-scores, kind="stable").tolist()
+    left = scores.copy()
+    left[first] = -np.inf
+    while left[token := int(left.argmax())] > -np.inf:
+        yield token
+        left[token] = -np.inf

@@ -16,7 +16,8 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from service.admission import Event, Ticket
+from service.admission import Ticket
+from service.calls import Event
 from service.errors import InterlineaError, StepFailed
 from service.hypotheses import Outputs
 from service.intake import Intake
@@ -298,6 +299,8 @@ class Lane:
         self._pairs.withdraw(sequences)
         self._scheduler.withdraw([sequence for sequence in sequences if not sequence.rows])
         self._scheduler.release([sequence for sequence in sequences if sequence.rows])
+        for ticket in tickets:
+            ticket.job.search.forget()
         for sequence in sequences:
             del self._tickets[sequence.key]
             self._encoded.pop(sequence.key, None)

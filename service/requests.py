@@ -5,6 +5,7 @@ Bodies are read by hand, because here every way in which one can be wrong has it
 
 import asyncio
 import json
+import time
 from collections.abc import Coroutine
 from email.message import Message
 from functools import lru_cache
@@ -24,6 +25,7 @@ from service.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from service.visit import CURRENT
 
 Result = TypeVar("Result")
 
@@ -46,6 +48,7 @@ async def read_json(request: Request, limit: int, seconds: float) -> object:
     before the end.
     """
     _check_media_type(request)
+    begun = time.monotonic()
     try:
         async with asyncio.timeout(seconds):
             body = await _read_body(request, limit)
@@ -53,6 +56,8 @@ async def read_json(request: Request, limit: int, seconds: float) -> object:
         raise BodyTimeout(
             f"the body did not come within {seconds:g} seconds", {"seconds": seconds}
         ) from None
+    if (visit := CURRENT.get()) is not None:
+        visit.reading = time.monotonic() - begun
     return parse_json(body)
 
 

@@ -40,6 +40,10 @@ class Search(Protocol):
         """What the last step has settled for good, if anything, for those who watch."""
         ...
 
+    def forget(self) -> None:
+        """Let go of what the steps said of the whole batch; `paths` stay. Nothing comes after."""
+        ...
+
 
 class Greedy:
     """The best token at every step; the beam of one without its bookkeeping."""
@@ -76,6 +80,10 @@ class Greedy:
         if self._last is None or len(self._trail.steps) > self._limit:
             return None
         return self._trail.chosen(self._last)
+
+    def forget(self) -> None:
+        """Let go of what the steps said."""
+        self._trail.steps.clear()
 
 
 class Forced:
@@ -114,3 +122,7 @@ class Forced:
     def chosen(self) -> Chosen | None:
         """The token that was scored last."""
         return None if self._last is None else self._trail.chosen(self._last)
+
+    def forget(self) -> None:
+        """Let go of what the steps said."""
+        self._trail.steps.clear()

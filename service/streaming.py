@@ -5,6 +5,7 @@ other; after that a failure is an `error` event. A client that leaves closes the
 with it the work.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -23,7 +24,7 @@ from service.responses import failure, timed_json
 from service.schemas import MatrixForm
 from service.translation import Progress, SentenceDone, TokenChosen
 from service.visit import CURRENT
-from service.written import to_json
+from service.written import TURN, to_json
 
 EVENTS = "text/event-stream"
 
@@ -114,10 +115,16 @@ async def _events(
     write: _Writer,
 ) -> AsyncGenerator[bytes, None]:
     async with aclosing(rest):
-        yield await write.event(first)
+        count = 0
         try:
+            yield await write.event(first)
             async for progress in rest:
-                yield await write.event(progress)
+                event = await write.event(progress)
+                yield event
+                count += len(event)
+                if count >= TURN:  # of a backlog nothing has to be waited for
+                    count = 0
+                    await asyncio.sleep(0)
         except InterlineaError as error:
             yield _spell("error", to_json(failure(error, request.state.request_id)))
         except Exception:

@@ -109,7 +109,8 @@ class Translator:
         """
         options = self._settled(options, "cross")
         prepared = await self._prepare(texts, options, meter)
-        answers = await self._run(self._jobs(prepared, options), options, meter)
+        jobs = await self._jobs(prepared, options)
+        answers = await self._run(jobs, options, meter)
         return await self._finish(prepared, answers, options)
 
     async def stream(
@@ -122,7 +123,7 @@ class Translator:
         """
         options = self._settled(options, "cross")
         prepared = await self._prepare(texts, options, meter)
-        jobs = self._jobs(prepared, options, watched=True)
+        jobs = await self._jobs(prepared, options, watched=True)
         answers: dict[int, list[Path]] = {}
         spellings = [self._target.spelling() for _ in jobs]
         if jobs:
@@ -156,8 +157,11 @@ class Translator:
         meter.begin(self._estimator.translation((place.unit for place in places), options))
         return _Prepared(segmented, places)
 
-    def _jobs(self, prepared: _Prepared, options: Options, watched: bool = False) -> list[Job]:
-        return [self._job(place.unit, options, watched) for place in prepared.places]
+    async def _jobs(
+        self, prepared: _Prepared, options: Options, watched: bool = False
+    ) -> list[Job]:
+        made = (self._job(place.unit, options, watched) for place in prepared.places)
+        return [job async for job in turns(made)]
 
     async def _finish(
         self, prepared: _Prepared, answers: Sequence[list[Path]], options: Options

@@ -35,12 +35,14 @@ class Visit:
 
     `started` is when it came, `answered` when its answer was written, `ended` when that was sent,
     in seconds of `time.monotonic`, 0 where it has not been. `code` is that of its error; `status`
-    0 means that no answer was begun. `attention_bytes` are of matrices as JSON.
+    0 means that no answer was begun. `attention_bytes` are of matrices as JSON, `reading` is how
+    long its body was waited for.
     """
 
     request_id: str
     method: str = "GET"
     started: float = field(default_factory=time.monotonic)
+    reading: float = 0.0
     answered: float = 0.0
     ended: float = 0.0
     route: str = ""

@@ -124,4 +124,4 @@ def post(posts: Iterable[Post]) -> None:
 
 def _put(posts: Iterable[Post]) -> None:
     for ticket, event in posts:
-        ticket.call.events.put_nowait((ticket.index, event))
+        ticket.call.tell(ticket.index, event)

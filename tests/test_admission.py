@@ -8,6 +8,7 @@ import pytest
 from service.deadline import Deadline
 from service.engine import Engine
 from service.errors import DeadlineExceeded, QueueFull, ShuttingDown
+from service.visit import CURRENT, Visit
 from tests.counting import CountingRunner, job, wait_for
 
 
@@ -75,3 +76,16 @@ def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(engine: Eng
     assert [paths[0].tokens for paths in asyncio.run(engine.run([job(2) for _ in range(9)]))] == [
         (2, 0)
     ] * 9
+
+
+def test_a_body_that_came_slowly_is_no_sign_of_a_crowd(engine: Engine) -> None:
+    now = time.monotonic()
+    visit = Visit("1", started=now - 0.6)
+    token = CURRENT.set(visit)
+    try:
+        with pytest.raises(QueueFull):
+            engine.check(Deadline(1.0, visit.started))
+        visit.reading = 0.5
+        engine.check(Deadline(1.0, visit.started))
+    finally:
+        CURRENT.reset(token)

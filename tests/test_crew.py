@@ -308,3 +308,22 @@ def test_tickets_know_who_has_taken_them() -> None:
         assert admission.pending == 0
 
     asyncio.run(scenario())
+
+
+def test_an_engine_without_all_its_threads_leaves_none_behind(
+    runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, start = threading.active_count(), threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="new thread"):
+        Engine(runner, Capacity(workers=2, slots=4, batch_tokens=64, queue=6))
+    started[0].join(5)
+    assert threading.active_count() == before

@@ -11,9 +11,13 @@ from dataclasses import replace
 
 import pytest
 
+from service.admission import Job
 from service.bundle import Bundle
+from service.deadline import Deadline
 from service.directions import _together, align_both_ways
+from service.engine import Engine
 from service.errors import SentenceTooLong, ShuttingDown, StepFailed
+from service.hypotheses import Path
 from service.options import Options, Pair
 from service.symmetrization import METHODS, Method, symmetrize
 from service.translation import Alignment
@@ -155,3 +159,24 @@ def test_the_first_failure_cancels_the_other() -> None:
     with pytest.raises(StepFailed):
         asyncio.run(_together(wait(), fail()))
     assert cancelled == [True]
+
+
+@pytest.mark.parametrize("target", [None, "Le chat."])
+def test_only_what_was_translated_first_is_let_in_however_much_waits(
+    translator: Translator,
+    reverse: Translator,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str | None,
+) -> None:
+    asked: list[bool] = []
+    run = Engine.run
+
+    async def note(
+        engine: Engine, jobs: Sequence[Job], deadline: Deadline, begun: bool = False
+    ) -> list[list[Path]]:
+        asked.append(begun)
+        return await run(engine, jobs, deadline, begun)
+
+    monkeypatch.setattr(Engine, "run", note)
+    both_ways(translator, reverse, [Pair("The cat.", target), Pair("The cat.", "Le chat.")])
+    assert asked == ([False, True, True] if target is None else [False, False])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from service.admission import Job
+from service.beam import Beam
 from service.deadline import Deadline
 from service.engine import Capacity, Engine
 from service.errors import (
@@ -20,6 +21,7 @@ from service.errors import (
 from service.hypotheses import Chosen
 from service.pace import Pace
 from service.runner import Stepped
+from service.search import Greedy
 from service.visit import CURRENT, Visit
 from tests.counting import CountingRunner, job, wait_for
 
@@ -329,3 +331,25 @@ def test_failed_batches_are_counted_and_their_log_lines_name_the_requests(
     assert (tally.failed_encodings, tally.failed_steps, tally.failed) == (1, 1, 4)
     assert run(engine, job(2)) == [(2, 0)]
     assert engine.load().tally.decoder_real == 2 * 2 + 2 * 2
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_search_that_is_over_keeps_its_answer_and_not_the_batch(
+    engine: Engine, runner: CountingRunner, beams: int
+) -> None:
+    async def scenario() -> None:
+        done, dropped = job(2, 3, beams=beams), job(*[4] * 40, beams=beams)
+        (paths,) = await engine.run([done])
+        assert done.search.paths == paths
+        runner.stepping.clear()
+        late = asyncio.create_task(engine.run([dropped]))
+        await wait_for(runner.stepping)
+        late.cancel()
+        await asyncio.gather(late, return_exceptions=True)
+        while engine.load().running:
+            await asyncio.sleep(0.01)
+        for search in (done.search, dropped.search):
+            assert isinstance(search, Greedy | Beam)
+            assert search._trail.steps == []
+
+    asyncio.run(scenario())

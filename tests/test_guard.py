@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.guard import Written, begin, best
+from service.guard import Written, _likeliest, begin, best
 from service.hypotheses import Source
 
 EOS, FIRST, SECOND, WORD, OTHER = 0, 1, 2, 3, 4
@@ -82,3 +82,11 @@ def test_paying_often_in_a_row_is_no_circle() -> None:
     written = follow(about, [FIRST] * 7)
     assert written is not None
     assert written.owed == ()
+
+
+def test_tokens_come_in_the_order_of_a_stable_sort() -> None:
+    scores = np.random.default_rng(1).integers(-5, 0, 50).astype(np.float32)
+    scores[[7, 20]] = -np.inf
+    first = int(scores.argmax())
+    order = [token for token in np.argsort(-scores, kind="stable").tolist() if token not in (7, 20)]
+    assert list(_likeliest(scores, first)) == order

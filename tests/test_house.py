@@ -32,6 +32,7 @@ GROUPS = {
     2.75: ("contract",),
     3: ("runner", "device_runner"),
     3.5: ("trial",),
+    3.9: ("calls",),
     4: ("admission", "intake", "lane", "worker", "crew", "engine"),
     4.5: ("translation", "options"),
     4.75: ("units",),

@@ -3,7 +3,8 @@
 import asyncio
 import random
 
-from service.admission import Call, Ticket
+from service.admission import Ticket
+from service.calls import Backlog, Call
 from service.intake import ROWS, TOKENS, TURN, Intake, cut
 from service.timing import Times
 from service.waiting import Sequence
@@ -12,7 +13,7 @@ from tests.counting import job
 
 def tickets(*widths: int, beams: int = 1) -> list[Ticket]:
     async def made() -> list[Ticket]:
-        call = Call(1)
+        call = Call(1, Backlog(1, lambda *_: None))
         return [
             Ticket(job(2), call, index, Sequence(index, 1, width, beams), Times(width, 0.0))
             for index, width in enumerate(widths)

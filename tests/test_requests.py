@@ -20,6 +20,7 @@ from service.errors import (
     Unavailable,
 )
 from service.requests import parse_json, read_json, unless_gone
+from service.visit import CURRENT, Visit
 
 GONE = {"type": "http.disconnect"}
 HEADERS = [(b"content-type", b"application/json; charset=UTF-8")]
@@ -69,6 +70,23 @@ def test_a_body_is_waited_for_so_long() -> None:
     with pytest.raises(BodyTimeout) as caught:
         asyncio.run(read_json(request(part(b"{", True)), 100, 0.01))
     assert caught.value.detail == {"seconds": 0.01}
+
+
+def test_how_long_a_body_was_waited_for_is_noted() -> None:
+    async def scenario() -> None:
+        messages = [part(b"{", True), part(b"}", False)]
+
+        async def receive() -> MutableMapping[str, Any]:
+            await asyncio.sleep(0.05)
+            return messages.pop(0)
+
+        visit = Visit("1")
+        CURRENT.set(visit)
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": HEADERS}
+        assert await read_json(Request(scope, receive), 100, 60) == {}
+        assert 0.09 < visit.reading < 10
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from service.answers import TimingAnswer
+from service.streaming import _events, _Writer
+from service.translation import Progress, TokenChosen
+from service.written import TURN
 from tests.served import app_of, visit_and_leave
 from tests.stand_ins import FakeCatalog
 
@@ -111,3 +116,44 @@ def test_a_client_that_leaves_ends_the_stream(text: str) -> None:
         assert catalog.translator.streams_closed == 1
         assert sent[0]["status"] == 200
         assert b"event: token" in sent[1]["body"]
+
+
+def test_what_fails_at_the_first_event_is_an_event_too(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr("service.wire.token_chosen", fail)
+    response = client.post("/translate", json={"text": "Thanks"}, headers=EVENTS)
+    assert [name for name, _ in events(response.text)] == ["error"]
+    assert "secret" not in response.text
+
+
+def test_a_backlog_of_events_leaves_the_loop_to_others(catalog: FakeCatalog) -> None:
+    told = TokenChosen(0, 0, 0, "x", None, -0.1, {"cross": np.ones(400, np.float32)}, None)
+
+    async def progress() -> AsyncGenerator[Progress, None]:
+        for _ in range(500):
+            yield told
+
+    async def scenario() -> None:
+        turns, done = 0, False
+
+        async def others() -> None:
+            nonlocal turns
+            while not done:
+                turns += 1
+                await asyncio.sleep(0)
+
+        other = asyncio.create_task(others())
+        rest = progress()
+        write = _Writer(catalog.translator.manifest, "decimals", False)
+        request = Request({"type": "http"})
+        written = [event async for event in _events(request, await anext(rest), rest, write)]
+        done = True
+        await other
+        assert len(written) == 500
+        assert turns >= sum(map(len, written)) // (2 * TURN) > 1
+
+    asyncio.run(scenario())
