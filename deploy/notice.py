@@ -35,10 +35,11 @@ def of_bundle(manifest: dict[str, Any]) -> str:
     """Return a bundle's licence, and licence, author and address of each of its corpora."""
     pair = f"{manifest['source']['name']} to {manifest['target']['name']}"
     head = f"{manifest['name']}, {pair}: {manifest['licence']}\nTrained on:\n\n"
-    return head + "".join(
+    lines = (
         f"  {one['corpus']}: {one['attribution']}\n    {one['licence']}; {one['url']}\n"
         for one in manifest["data"]
     )
+    return head + "".join(dict.fromkeys(lines))  # a corpus may give pairs and texts
 
 
 def renew(notice: str, found: list[dict[str, Any]]) -> str:

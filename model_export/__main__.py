@@ -44,6 +44,7 @@ MENDABLE = (
     labels.AlignerError,
     sealing.SealError,
     sharpening.SharpenError,
+    distil.DistilError,
     draft.DraftError,
     BundleError,
     RequestError,

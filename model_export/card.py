@@ -12,6 +12,9 @@ small model: check what matters."""
 LINKS = """\
 *Share* is how much of a corpus each epoch drew afresh. Guided-alignment links were made with
 eflomal on all of these pairs; the aligner is not part of the bundle."""
+TEXTS = """\
+Refinement learnt from texts of one language too, as that side of a pair whose other side a model
+wrote:"""
 TUNING = """\
 Thresholds were chosen on the set marked *tuning*; the other sets only report. Forced decoding
 of the gold's own words; AER, precision and recall in percent."""
@@ -45,9 +48,22 @@ def model_card(manifest: Manifest, recipe: Recipe) -> str:
 
 
 def _data(manifest: Manifest) -> str:
-    keys = ("corpus", "pairs", "share", "licence", "attribution", "url")
-    rows = [[str(row[key]) for key in keys] for row in manifest.data]
-    return _table([*keys[:-1], "source"], rows)
+    keys = ("licence", "attribution", "url")
+    pairs = [
+        [str(row[key]) for key in ("corpus", "pairs", "share", *keys)]
+        for row in manifest.data
+        if "pairs" in row
+    ]
+    table = _table(["corpus", "pairs", "share", "licence", "attribution", "source"], pairs)
+    texts = [
+        [str(row[key]) for key in ("corpus", "texts", "side", *keys)]
+        for row in manifest.data
+        if "texts" in row
+    ]
+    if not texts:
+        return table
+    header = ["corpus", "texts", "side", "licence", "attribution", "source"]
+    return f"{table}\n\n{TEXTS}\n\n{_table(header, texts)}"
 
 
 def _translation(manifest: Manifest) -> str:

@@ -6,7 +6,7 @@ may be left out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SEPARATOR = " ||| "
 """Between source and target of a watched pair."""
@@ -42,8 +42,17 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a corpus comes from and under which licence; the model card says so."""
+
+    licence: str
+    attribution: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """Where a corpus comes from and under which licence; the model card says so.
+    """A corpus to train on, and its origin.
 
     Every epoch draws `share` of its pairs afresh: 0.1 a tenth of them, 2.0 each one twice.
     """
@@ -238,7 +247,8 @@ class Refinement:
     It translates `pairs` of the training pairs, and the texts in the first column of other
     `files` whose corpus id is one of `corpora`. Those of `back_files` and `back_corpora` are
     of the target language: the bundle of the other direction translates them back. Then the
-    model is trained on for `steps`.
+    model is trained on for `steps`. `origins` are those of all these corpora, from the
+    catalogue where there is one.
     """
 
     beam_size: int
@@ -250,6 +260,7 @@ class Refinement:
     learning_rate: float
     back_files: tuple[str, ...] = ()
     back_corpora: tuple[str, ...] = ()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,19 @@ trained on for a while on the training pairs and on these (`refine`).
 """
 
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import sacrebleu
 
-from model_export import corpus, draft
+from model_export import corpus, draft, extra_texts
 from model_export.corpus import Encoded, Ragged
 from model_export.evaluate import CAPACITY
 from model_export.run import Run, load_corpus, load_ragged, save_corpus, save_ragged
-from model_export.wait import wait
+from model_export.wait import patient, wait
 from service.bundle import Bundle
 from service.keeping import swap_pair
 from service.options import Options, Pair
@@ -35,6 +35,10 @@ Report = Callable[[str], None]
 Ids = Sequence[int]
 
 
+class DistilError(Exception):
+    """What was distilled before cannot be gone on with; the message says why."""
+
+
 def distil(run: Run, others: Sequence[Bundle], report: Report) -> list[tuple[Ids, Ids]]:
     """Translate texts with the run's own int8 graphs and other bundles; return pairs of ids.
 
@@ -43,13 +47,14 @@ def distil(run: Run, others: Sequence[Bundle], report: Report) -> list[tuple[Ids
     bundles = [draft.open_draft(run, "int8"), *others]
     teachers = [Translator(bundle, CAPACITY) for bundle in bundles]
     taught = list(_texts(run))
-    done = _read_chosen(run)
+    done = _read_chosen(run, taught)
     for start in range(len(done), len(taught), AT_ONCE):
         some = taught[start : start + AT_ONCE]
         chosen = _choose(run, teachers, some)
         done += chosen
+        line = {"sources": _digest(some), "chosen": chosen}
         with run.path(CHOSEN).open("a", encoding="utf-8") as out:
-            out.write(json.dumps(chosen, ensure_ascii=False) + "\n")
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
         report(f"{len(done)} of {len(taught)} texts")
     for teacher in teachers:
         teacher.close(0.0)
@@ -57,11 +62,23 @@ def distil(run: Run, others: Sequence[Bundle], report: Report) -> list[tuple[Ids
     return list(encoded(run, ended))
 
 
-def _read_chosen(run: Run) -> list[str]:
-    """Return what an earlier, interrupted call has chosen already."""
+def _read_chosen(run: Run, taught: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what an earlier, interrupted call has chosen already, for these very texts.
+
+    Raises `DistilError` if it was for others: the recipe has changed since.
+    """
     path = run.path(CHOSEN)
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [text for line in lines for text in json.loads(line)]
+    done: list[str] = []
+    for line in map(json.loads, lines):
+        if line["sources"] != _digest(taught[len(done) : len(done) + AT_ONCE]):
+            raise DistilError(f"{path} is of other texts: begin anew, without --resume")
+        done += line["chosen"]
+    return done
+
+
+def _digest(some: Sequence[tuple[str, str]]) -> str:
+    return sha256(json.dumps(some).encode()).hexdigest()
 
 
 def _choose(run: Run, teachers: Sequence[Translator], some: Sequence[tuple[str, str]]) -> list[str]:
@@ -93,7 +110,7 @@ def _likelihoods(teachers: Sequence[Translator], pairs: Sequence[Pair]) -> list[
     """Return the sum of the mean log-probabilities that all teachers give each pair."""
     if not pairs:
         return []
-    options = Options(attention="none")
+    options = Options(attention="none", deadline=patient())
     made = [wait(teacher.align(pairs, options)) for teacher in teachers]
     return [sum(one.score for one in row) for row in zip(*made, strict=True)]
 
@@ -157,34 +174,27 @@ def _joined(first: Ragged, second: Ragged) -> Ragged:
 
 
 def _texts(run: Run) -> Iterator[tuple[str, str]]:
-    """Yield sources with their reference, a sample of an epoch, and then more sources.
-
-    What stands in a set that measures the model is never among them.
-    """
+    """Yield sources with their reference, a sample of an epoch, and then more sources."""
     options, recipe = run.recipe.refinement, run.recipe
     rng = np.random.default_rng(recipe.training.seed)
     pairs = corpus.training_pairs(run.data, recipe.corpus)
     epoch = np.unique(corpus.draw(corpus.shares(pairs, recipe.corpus), rng))
     for index in rng.permutation(epoch)[: options.pairs].tolist():
         yield pairs[index].source, pairs[index].target
-    measured = (*recipe.evaluation.translation, recipe.corpus.dev)
-    seen = {plain(pair.source) for pair in (*pairs, *run.pairs(measured))}
-    for pair in corpus.read_pairs(run.data, options.files):
-        fits = 0 < len(pair.source) <= recipe.corpus.max_characters
-        if fits and pair.corpus in options.corpora and plain(pair.source) not in seen:
-            seen.add(plain(pair.source))
-            yield pair.source, ""
-
-
-def plain(text: str) -> str:
-    """Return what two texts share that differ in case and punctuation only."""
-    return " ".join(re.findall(r"\w+", text.lower()))
+    for extra in extra_texts.of_source(run):
+        yield extra.text, ""
 
 
 def _hypotheses(run: Run, teacher: Translator, sources: Sequence[str]) -> list[list[str]]:
     """Return for each source the finished hypotheses of a beam, best first."""
     size = run.recipe.refinement.beam_size
-    options = Options(beam_size=size, n_best=size, attention="none", split_sentences=False)
+    options = Options(
+        beam_size=size,
+        n_best=size,
+        attention="none",
+        split_sentences=False,
+        deadline=patient(),
+    )
     return [_finished(made) for made in wait(teacher.translate(sources, options))]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from model_export import alarms, corpus, draft, gold, scores
 from model_export.gold import AlignmentScore, Gold
 from model_export.run import Run
-from model_export.wait import wait
+from model_export.wait import patient, wait
 from service import alignment
 from service.bundle import Bundle
 from service.directions import align_both_ways
@@ -60,7 +60,7 @@ def attend(translator: Translator, rows: Sequence[Gold]) -> list[Attended]:
     kinds = [attention.kind for attention in translator.manifest.model.attention]
     found: list[dict[str, alignment.Floats]] = [{} for _ in rows]
     for kind in kinds:
-        options = Options(attention=_kind(kind), unit="word")
+        options = Options(attention=_kind(kind), unit="word", deadline=patient())
         for row, made in enumerate(wait(translator.align(pairs, options))):
             assert made.attention is not None
             found[row][kind] = made.attention
@@ -106,7 +106,7 @@ def evaluate(run: Run, report: Report) -> tuple[LinkRule, list[Metric]]:
 
 def _translate(translator: Translator, pairs: Sequence[corpus.Pair], beam: int) -> Metric:
     sources, references = [p.source for p in pairs], [p.target for p in pairs]
-    options = Options(attention="none", beam_size=beam)
+    options = Options(attention="none", beam_size=beam, deadline=patient())
     return translation_scores(translator, sources, references, options)
 
 
@@ -177,7 +177,8 @@ def evaluate_both_ways(run: Run, rule: LinkRule, reverse: Bundle, report: Report
     for name, rows in _gold(run)[1].items():
         pairs = [Pair(row.source, row.target) for row in rows]
         for method in get_args(Method):
-            made = wait(align_both_ways(forward, backward, pairs, Options(), method))
+            options = Options(deadline=patient())
+            made = wait(align_both_ways(forward, backward, pairs, options, method))
             found = [{(link.source, link.target) for link in one.alignment} for one in made]
             metric = {
                 "set": run.set_name(name),

@@ -15,6 +15,10 @@ def read_recipe(path: Path) -> Recipe:
     recipe = _build(Recipe, _catalogued(table, path.parent), "")
     assert isinstance(recipe, Recipe)
     check(recipe.model)
+    used = recipe.refinement
+    for name in (*used.corpora, *used.back_corpora) if used.steps else ():
+        if name not in used.origins:
+            raise RecipeError(f"refinement.origins.{name} is missing: where {name} comes from")
     for pair in recipe.training.watched:
         if pair.count(SEPARATOR) != 1:
             raise RecipeError(f'training.watched: {pair!r} is not "source{SEPARATOR}target"')
@@ -41,7 +45,13 @@ def _catalogued(table: dict[str, Any], folder: Path) -> dict[str, Any]:
     if strangers:
         raise RecipeError(f"corpus.shares.{strangers[0]} is not in {corpus['catalogue']}")
     sources = {name: {"share": share, **known[name]} for name, share in shares.items()}
-    return {**table, "corpus": {**rest, "sources": sources}}
+    made = {**table, "corpus": {**rest, "sources": sources}}
+    refinement = table.get("refinement")
+    if isinstance(refinement, dict):
+        used = [*refinement.get("corpora", ()), *refinement.get("back_corpora", ())]
+        origins = {name: known[name] for name in used if name in known}
+        made["refinement"] = {**refinement, "origins": origins}
+    return made
 
 
 def model_of(sizes: Mapping[str, object]) -> Model:

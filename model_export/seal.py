@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from model_export import corpus, draft
+from model_export import corpus, draft, extra_texts
 from model_export.card import model_card
 from model_export.run import Run
 from service.bundle import describe_file, open_bundle
@@ -82,13 +82,30 @@ def seal(run: Run, parameters: int, out: Path) -> Manifest:
 
 
 def training_data(run: Run) -> list[dict[str, object]]:
-    """Return how many pairs of each corpus were trained on, with licence and attribution."""
+    """Return how much of each corpus was learnt from, with licence and attribution.
+
+    Rows have `pairs` and the `share` of them in an epoch, or `texts` and the `side` that they
+    were while a model wrote the other.
+    """
     pairs = corpus.training_pairs(run.data, run.recipe.corpus)
     counts = Counter(pair.corpus for pair in pairs)
     sources = run.recipe.corpus.sources
-    return [
+    rows: list[dict[str, object]] = [
         {"corpus": name, "pairs": count, **asdict(sources[name])}
         for name, count in counts.most_common()
+    ]
+    return [*rows, *_texts_of(run, "source"), *_texts_of(run, "target")]
+
+
+def _texts_of(run: Run, side: str) -> list[dict[str, object]]:
+    """Return how many texts of each corpus refinement took for one side, the other a machine's."""
+    options = run.recipe.refinement
+    if not options.steps:
+        return []
+    texts = extra_texts.of_source(run) if side == "source" else extra_texts.of_target(run)
+    return [
+        {"corpus": name, "texts": count, "side": side, **asdict(options.origins[name])}
+        for name, count in Counter(one.corpus for one in texts).most_common()
     ]
 
 

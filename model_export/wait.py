@@ -4,7 +4,17 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from service.deadline import Deadline
+
 T = TypeVar("T")
+
+LONG = 1e6
+"""Seconds that work may take which nobody waits for at a screen."""
+
+
+def patient() -> Deadline:
+    """Return a deadline for long work that begins now; the usual one is that of a request."""
+    return Deadline(LONG)
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:

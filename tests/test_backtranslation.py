@@ -1,9 +1,11 @@
 """Texts of the target language get a source, and none that measures or is known is among them."""
 
+import asyncio
 import dataclasses
 import gzip
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,6 +17,8 @@ from service.bundle import Bundle
 from service.keeping import STAND_INS
 from service.options import Options
 from service.translation import Translation
+from service.translator import Translator
+from tests.conftest import CAPACITY
 
 NEW = ("Le chat rouge voit la {mer}.", "Le roi noir.")
 
@@ -74,3 +78,33 @@ def test_what_both_sides_keep_becomes_a_stand_in(
     kept = NEW[0].replace("{mer}", STAND_INS[0])
     assert [source.decode(s).text for s, _ in pairs] == [kept, NEW[1]]
     assert [target.decode(t).text for _, t in pairs] == [kept, NEW[1]]
+
+
+@pytest.mark.parametrize(
+    ("reason", "source", "kept"),
+    [
+        ("stop", "The red cat sees.", 2),
+        ("length", "The red cat sees.", 0),
+        ("stop", "Le roi. " * 20, 0),
+    ],
+)
+def test_what_was_cut_or_is_lopsided_is_dropped(
+    run: Run,
+    toy_bundle: Bundle,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: Literal["stop", "length"],
+    source: str,
+    kept: int,
+) -> None:
+    (made,) = asyncio.run(Translator(toy_bundle, CAPACITY).translate(["The cat."], Options()))
+    (sentence,) = made.sentences
+    ended = dataclasses.replace(
+        sentence, best=dataclasses.replace(sentence.best, finish_reason=reason)
+    )
+
+    class Once(Copier):
+        async def translate(self, texts: list[str], options: Options) -> list[Translation]:
+            return [Translation(source, 0.0, (ended,)) for _ in texts]
+
+    monkeypatch.setattr("model_export.backtranslation.Translator", Once)
+    assert len(back_translate(run, toy_bundle.folder, lambda _: None)) == kept

@@ -257,6 +257,20 @@ def test_a_catalogue_knows_what_the_shares_name(tmp_path: Path) -> None:
     assert count == 1
     recipe = read(tmp_path, text.replace("\n[subwords]", f"{shares}\n[subwords]", 1))
     assert recipe.corpus.sources == {"toy": config.Source(0.5, "CC0", "us", "here")}
+    assert recipe.refinement.origins == {"toy": config.Origin("CC0", "us", "here")}
     stranger = text.replace("\n[subwords]", shares.replace("toy", "odd") + "\n[subwords]", 1)
     with pytest.raises(RecipeError, match=r"corpus\.shares\.odd is not in known\.toml"):
         read(tmp_path, stranger)
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_where_a_corpus_of_refinement_comes_from_has_to_be_said(tmp_path: Path, steps: int) -> None:
+    text, count = re.subn("origins = .*", 'back_corpora = ["lays"]', toy.RECIPE)
+    assert count == 1
+    told, count = re.subn(r"steps = 0\nwarmup = 1\n", f"steps = {steps}\nwarmup = 1\n", text)
+    assert count == 1
+    if not steps:
+        read(tmp_path, told)
+        return
+    with pytest.raises(RecipeError, match=r"refinement\.origins\.toy is missing"):
+        read(tmp_path, told)

@@ -17,14 +17,15 @@ MANIFEST = {
     "target": {"name": "Elvish"},
     "data": [
         {"corpus": "lays", "attribution": "J. Doe", "licence": "CC BY 4.0", "url": "https://lays"}
-    ],
+    ]
+    * 2,
 }
 
 
 def test_a_bundle_is_told_with_its_licence_and_its_data() -> None:
     told = of_bundles([MANIFEST])
     assert "en-xx, English to Elvish: CC0-1.0\nTrained on:\n" in told
-    assert "  lays: J. Doe\n    CC BY 4.0; https://lays\n" in told
+    assert told.count("  lays: J. Doe\n    CC BY 4.0; https://lays\n") == 1
 
 
 def test_renewing_leaves_the_rest_alone() -> None:

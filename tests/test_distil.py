@@ -145,3 +145,14 @@ def test_training_goes_on_from_the_weights_and_keeps_only_what_is_better(run: Ru
     assert '"step": 3' in log
     kept = checkpoint.load(refined.best)["model"]
     assert kept.keys() == before.keys()
+
+
+def test_what_was_chosen_for_other_texts_is_not_gone_on_with(run: Run) -> None:
+    distil.distil(run, [], lambda _: None)
+    again: list[str] = []
+    distil.distil(run, [], again.append)
+    assert not again, "nothing was left to do"
+    options = dataclasses.replace(run.recipe.refinement, pairs=39)
+    other = Run(dataclasses.replace(run.recipe, refinement=options), run.data, run.folder)
+    with pytest.raises(distil.DistilError, match="other texts"):
+        distil.distil(other, [], again.append)

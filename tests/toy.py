@@ -180,6 +180,7 @@ corpora = ["toy"]
 steps = 0
 warmup = 1
 learning_rate = 1e-4
+origins = { toy = { licence = "CC0", attribution = "nobody", url = "https://example.org" } }
 
 [evaluation]
 translation = ["dev.tsv.gz"]
