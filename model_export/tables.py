@@ -19,7 +19,9 @@ def build(kind: type, table: object, at: str) -> object:
     if unknown:
         raise TableError(f"unknown key {_join(at, unknown[0])}")
     optional = {
-        field.name for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING
+        field.name
+        for field in dataclasses.fields(kind)
+        if (field.default, field.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
     }
     missing = [name for name in hints if name not in table and name not in optional]
     if missing:
