@@ -41,6 +41,7 @@ app.add_typer(studies.app)
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
 MENDABLE = (
     config.RecipeError,
+    corpus.CorpusError,
     labels.AlignerError,
     sealing.SealError,
     sharpening.SharpenError,
@@ -99,8 +100,7 @@ def make_labels(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> Non
     ways = options.symmetrization, run.recipe.sharpening.symmetrization
     links, bolder = labels.label_links(rows["source"], rows["target"], *ways)
     save_ragged(run.path("links.npz"), links=links)
-    if run.recipe.sharpening.steps:
-        save_ragged(run.path(sharpening.FILE), links=bolder)
+    save_ragged(run.path(sharpening.FILE), links=bolder)  # a recipe may sharpen later
     typer.echo(f"{labels.coverage(links, rows['target']):.1%} of the target pieces are linked")
 
 

@@ -22,6 +22,9 @@ from service.options import Options, Pair
 from service.translation import Alignment
 from service.translator import Translator
 
+GOLD = "alignment/"
+"""The folder of gold alignments, whose columns are words with spaces between them."""
+
 SETS = (
     "dev/tatoeba.en-fr.tsv.gz",
     "alignment/alibi_stories.en-fr.tsv.gz",
@@ -69,11 +72,20 @@ def sets_of(manifest: Manifest) -> list[str]:
 
 
 def read_set(data: Path, name: str, manifest: Manifest) -> list[corpus.Pair]:
-    """Read a set, turned round if it is of the other direction."""
+    """Read a set, turned round if it is of the other direction.
+
+    Gold alignments have spaces between words in every language; texts have them as usual.
+    """
     pairs = corpus.read_pairs(data, [name])
-    if _languages(name) != [manifest.target.code, manifest.source.code]:
+    if _languages(name) == [manifest.target.code, manifest.source.code]:
+        pairs = (corpus.Pair(pair.target, pair.source, pair.corpus) for pair in pairs)
+    if not name.startswith(GOLD):
         return list(pairs)
-    return [corpus.Pair(pair.target, pair.source, pair.corpus) for pair in pairs]
+    near, far = manifest.source.joiner, manifest.target.joiner
+    return [
+        corpus.Pair(near.join(pair.source.split()), far.join(pair.target.split()), pair.corpus)
+        for pair in pairs
+    ]
 
 
 def _languages(name: str) -> list[str]:

@@ -18,6 +18,7 @@ wrote:"""
 TUNING = """\
 Thresholds were chosen on the set marked *tuning*; the other sets only report. Forced decoding
 of the gold's own words; AER, precision and recall in percent."""
+UNMEASURED = "Not measured, for want of gold alignments; the link rule is a usual one."
 LIMITS = """\
 - A sentence may have up to {limit} tokens; training saw at most {seen}.
 - Rare words, names and specialist language are its weak spot; a word it does not know may be
@@ -35,7 +36,7 @@ def model_card(manifest: Manifest, recipe: Recipe) -> str:
         "Intended use": USE,
         "Training data": f"{_data(manifest)}\n\n{LINKS}",
         "Translation": _translation(manifest),
-        "Word alignment": f"{_alignment(manifest)}\n\n{TUNING}",
+        "Word alignment": _alignment(manifest),
         "int8 against fp32, and against training": _verification(manifest),
         "Limits": limits,
     }
@@ -93,8 +94,10 @@ def _alignment(manifest: Manifest) -> str:
         for metric in manifest.metrics
         if "rule" in metric and metric["precision"] == manifest.model.precision
     ]
+    if not rows:
+        return UNMEASURED
     table = _table(["set", "attention", "rule", "AER", "precision", "recall"], rows)
-    return f"{table}{_both_ways(manifest)}"
+    return f"{table}{_both_ways(manifest)}\n\n{TUNING}"
 
 
 def _both_ways(manifest: Manifest) -> str:

@@ -201,9 +201,11 @@ def _translate(
     return made, statistics.median(speeds)
 
 
-def _aer(run: Run, translator: Translator, kind: str) -> float:
-    """Return the AER by the best rule of the tuning set, over the other sets."""
+def _aer(run: Run, translator: Translator, kind: str) -> float | None:
+    """Return the AER by the best rule of the tuning set, over the other sets; None without gold."""
     options = run.recipe.evaluation
+    if not options.alignment:
+        return None
     tuning = evaluate.attend(translator, run.gold(options.tuning))
     rule = evaluate.tune(tuning, kind, ("mutual-best", "strong-share", "best-source"))
     others = [name for name in options.alignment if name != options.tuning] or [options.tuning]

@@ -283,12 +283,12 @@ class Evaluation:
     """Which sets measure the bundle: files, relative to the data folder.
 
     The link rule is chosen on the first `tuning_lines` of `tuning`, all if 0, and what is left
-    of that set measures the bundle like any other.
+    of that set measures the bundle like any other. Without gold alignments it is a usual one.
     """
 
     translation: tuple[str, ...]
-    alignment: tuple[str, ...]
-    tuning: str
+    alignment: tuple[str, ...] = ()
+    tuning: str = ""
     tuning_lines: int = 0
 
 
@@ -322,6 +322,8 @@ def check(model: Model) -> None:
     for part, layers in (("encoder", encoder.layers), ("decoder", decoder.layers)):
         if layers < 1:
             raise RecipeError(f"model.{part}.layers must be at least 1")
+    if decoder.kind in RECURRENT and decoder.layers > 1:
+        raise RecipeError("a recurrent decoder has one layer, and another with model.decoder.top")
     if encoder.kind in RECURRENT and encoder.size % 2:
         raise RecipeError("model.encoder.size must be even: half of it is a direction")
     if attention.kind == "dot" and encoder.size != decoder.size:

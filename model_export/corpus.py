@@ -81,12 +81,21 @@ class Batch:
     links: Floats
 
 
+class CorpusError(Exception):
+    """A file of pairs cannot be read; the message says where."""
+
+
 def read_pairs(root: Path, files: Sequence[str]) -> Iterator[Pair]:
-    """Yield every pair of tab-separated gzip files; the third column names the corpus."""
+    """Yield every pair of tab-separated gzip files; the third column names the corpus.
+
+    Raises `CorpusError` for a line of one column.
+    """
     for name in files:
         with gzip.open(root / name, "rt", encoding="utf-8", newline="\n") as lines:
-            for line in lines:
+            for number, line in enumerate(lines, 1):
                 columns = line.rstrip("\n").split("\t")
+                if len(columns) < 2:
+                    raise CorpusError(f"{name}, line {number}: no tab between source and target")
                 yield Pair(columns[0], columns[1], columns[2] if len(columns) > 2 else "")
 
 

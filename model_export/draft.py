@@ -117,7 +117,7 @@ NAMES = {"lstm": "LSTM", "gru": "GRU", "transformer": "Transformer"}
 
 def _untuned(model: Model) -> LinkRule:
     kinds = [attention.kind for attention in model.attention]
-    return LinkRule(kinds[0], "best-source", 0.0) if kinds else LinkRule("none", "none", 0.0)
+    return LinkRule(kinds[-1], "mutual-best", 0.3) if kinds else LinkRule("none", "none", 0.0)
 
 
 def _language(side: config.Language, tokenizer: str) -> Language:

@@ -97,7 +97,7 @@ def evaluate(run: Run, report: Report) -> tuple[LinkRule, list[Metric]]:
             for beam in beams:
                 scores = _translate(translator, pairs, beam)
                 note({"set": run.set_name(name), "precision": precision, **scores})
-        if translator.manifest.model.attention:
+        if translator.manifest.model.attention and run.recipe.evaluation.alignment:
             shipped = _evaluate_alignment(run, translator, precision, shipped, note)
         rule = shipped or translator.manifest.link_rule
         translator.close(0.0)
@@ -148,6 +148,8 @@ def _gold(run: Run) -> tuple[list[Gold], dict[str, list[Gold]]]:
     A set that tunes as a whole is measured too.
     """
     options = run.recipe.evaluation
+    if not options.alignment:
+        return [], {}
     sets = {name: run.gold(name) for name in options.alignment}
     whole = sets[options.tuning]
     count = options.tuning_lines or len(whole)

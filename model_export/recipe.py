@@ -19,6 +19,11 @@ def read_recipe(path: Path) -> Recipe:
     for name in (*used.corpora, *used.back_corpora) if used.steps else ():
         if name not in used.origins:
             raise RecipeError(f"refinement.origins.{name} is missing: where {name} comes from")
+    sets = recipe.evaluation
+    if not sets.translation:
+        raise RecipeError("evaluation.translation must name a set")
+    if (sets.alignment or sets.tuning) and sets.tuning not in sets.alignment:
+        raise RecipeError("evaluation.tuning must be one of evaluation.alignment")
     for pair in recipe.training.watched:
         if pair.count(SEPARATOR) != 1:
             raise RecipeError(f'training.watched: {pair!r} is not "source{SEPARATOR}target"')

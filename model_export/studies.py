@@ -75,6 +75,8 @@ def measure_damage(
     """Damage pairs on purpose, and measure how often the service's warnings find it."""
     translator = Translator(open_bundle(bundle), evaluating.CAPACITY)
     names = sets or alarms.sets_of(translator.manifest)
+    if not names:
+        raise typer.BadParameter("there is no set in these languages: name some with --set")
     read = {name: alarms.read_set(data, name, translator.manifest) for name in names}
     first, *others = names
     tuning, rest = alarms.halves(read[first])

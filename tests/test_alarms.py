@@ -60,8 +60,9 @@ def test_a_hit_is_located_by_the_words_that_it_names() -> None:
 
 def test_sets_are_those_of_the_languages_and_turn_with_them(tmp_path: Path) -> None:
     def between(source: str, target: str) -> Manifest:
-        sides = {"source": SimpleNamespace(code=source), "target": SimpleNamespace(code=target)}
-        return cast(Manifest, SimpleNamespace(**sides))
+        joiners = {"en": " ", "fr": " ", "zh": ""}
+        near, far = (SimpleNamespace(code=one, joiner=joiners[one]) for one in (source, target))
+        return cast(Manifest, SimpleNamespace(source=near, target=far))
 
     ahead, back = between("en", "zh"), between("zh", "en")
     names = ["dev/tatoeba.en-zh.tsv.gz", "alignment/nist02_150.en-zh.tsv.gz"]
@@ -71,6 +72,12 @@ def test_sets_are_those_of_the_languages_and_turn_with_them(tmp_path: Path) -> N
         out.write("Thanks\t谢谢\n")
     assert alarms.read_set(tmp_path, "a.en-zh.tsv.gz", ahead) == [Pair("Thanks", "谢谢", "")]
     assert alarms.read_set(tmp_path, "a.en-zh.tsv.gz", back) == [Pair("谢谢", "Thanks", "")]
+    gold = "alignment/b.en-zh.tsv.gz"
+    (tmp_path / "alignment").mkdir()
+    with gzip.open(tmp_path / gold, "wt", encoding="utf-8") as out:
+        out.write("Thanks a lot\t非常 感谢\t1-0 |\n")
+    (read,) = alarms.read_set(tmp_path, gold, ahead)
+    assert (read.source, read.target) == ("Thanks a lot", "非常感谢")
 
 
 def test_a_threshold_leaves_one_clean_pair_in_twenty(monkeypatch: pytest.MonkeyPatch) -> None:

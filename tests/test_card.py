@@ -154,3 +154,19 @@ def test_the_real_manifest_has_all_that_the_card_asks_for(toy_run: Run, toy_bund
     assert model_card(toy_bundle.manifest, toy_run.recipe) == (
         toy_bundle.folder / "MODEL_CARD.md"
     ).read_text(encoding="utf-8")
+
+
+def test_what_refinement_learnt_from_is_attributed(manifest: Manifest, recipe: Recipe) -> None:
+    text = {"corpus": "lays", "texts": 77, "side": "target"}
+    origin = {"licence": "CC0", "attribution": "Bo", "url": "c:d"}
+    more = replace(manifest, data=(*manifest.data, {**text, **origin}))
+    told = section(model_card(more, recipe), "Training data")
+    assert "| lays | 77 | target | CC0 | Bo | c:d |" in told
+    assert "| tales | 4321 | 0.25 | CC0 | Ann | a:b |" in told
+
+
+def test_a_bundle_without_gold_says_so(manifest: Manifest, recipe: Recipe) -> None:
+    metrics = tuple(metric for metric in manifest.metrics if "bleu" in metric)
+    told = section(model_card(replace(manifest, metrics=metrics), recipe), "Word alignment")
+    assert told.strip().startswith("Not measured")
+    assert "|" not in told

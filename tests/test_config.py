@@ -196,6 +196,7 @@ EVERY_KIND = "gru, lstm, transformer"
         (RECURRENT, "attention", {"kind": "luong"}, r"attention\.kind must be one of additive, "),
         (RECURRENT, "encoder", {"layers": 0}, r"encoder\.layers must be at least 1"),
         (TRANSFORMER, "decoder", {"layers": 0}, r"decoder\.layers must be at least 1"),
+        (RECURRENT, "decoder", {"layers": 2}, r"a recurrent decoder has one layer"),
         (RECURRENT, "encoder", {"size": 15}, r"encoder\.size must be even: half of it is a direct"),
         (RECURRENT, "attention", {"kind": "additive", "size": 0}, "additive attention needs"),
         (RECURRENT, "attention", {"kind": "concat", "size": 0}, "concat attention needs"),
@@ -274,3 +275,22 @@ def test_where_a_corpus_of_refinement_comes_from_has_to_be_said(tmp_path: Path, 
         return
     with pytest.raises(RecipeError, match=r"refinement\.origins\.toy is missing"):
         read(tmp_path, told)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('tuning = "gold.tsv.gz"', 'tuning = "else.tsv.gz"', "must be one of evaluation.alignment"),
+        ('tuning = "gold.tsv.gz"', "", "must be one of evaluation.alignment"),
+        ('translation = ["dev.tsv.gz"]', "translation = []", "evaluation.translation must name"),
+    ],
+)
+def test_what_measures_has_to_be_there(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in toy.RECIPE
+    with pytest.raises(RecipeError, match=said):
+        read(tmp_path, toy.RECIPE.replace(old, new))
+
+
+def test_gold_alignments_may_be_missing(tmp_path: Path) -> None:
+    text = re.sub(r"(alignment|tuning) = .*gold.*\n", "", toy.RECIPE)
+    assert read(tmp_path, text).evaluation == config.Evaluation(("dev.tsv.gz",))

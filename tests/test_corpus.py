@@ -192,3 +192,10 @@ def test_every_row_of_links_sums_to_one_or_zero(lengths: list[tuple[int, int]], 
         assert np.flatnonzero(sums).tolist() == linked
         assert sums[linked] == pytest.approx(1.0, abs=1e-6)
         assert not batch.links[i, :, lengths[i][0] :].any(), "links stay within the source"
+
+
+def test_a_line_without_a_tab_is_named(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "a.tsv.gz", "wt", encoding="utf-8") as out:
+        out.write("Thanks\tMerci\nWhat is this\n")
+    with pytest.raises(corpus.CorpusError, match=r"a\.tsv\.gz, line 2: no tab"):
+        list(corpus.read_pairs(tmp_path, ["a.tsv.gz"]))

@@ -164,4 +164,4 @@ def test_every_network_is_written_complete(run: Run, toy_run: Run) -> None:
             assert manifest.sizes == asdict(sizes)
             assert manifest.architecture == draft.architecture(sizes)
             kinds = [attention.kind for attention in manifest.model.attention]
-            assert manifest.link_rule.attention == (kinds[0] if kinds else "none")
+            assert manifest.link_rule.attention == (kinds[-1] if kinds else "none")

@@ -243,3 +243,12 @@ def test_links_of_both_directions_are_merged_and_measured(
     assert by_method["intersection"]["alignment_recall"] == 50.0
     assert by_method["union"]["aer"] == 20.0
     assert by_method["union"]["reverse"] == f"toy {toy_bundle.manifest.version}"
+
+
+def test_without_gold_the_link_rule_is_a_usual_one(toy_run: Run, toy_bundle: Bundle) -> None:
+    sets = dataclasses.replace(toy_run.recipe.evaluation, alignment=(), tuning="")
+    run = dataclasses.replace(toy_run, recipe=dataclasses.replace(toy_run.recipe, evaluation=sets))
+    rule, metrics = evaluate.evaluate(run, lambda _: None)
+    assert rule == LinkRule("alignment", "mutual-best", 0.3)
+    assert {metric["set"] for metric in metrics} == {"dev"}
+    assert evaluate.evaluate_both_ways(run, rule, toy_bundle, lambda _: None) == []

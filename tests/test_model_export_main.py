@@ -181,7 +181,7 @@ def test_all_training_pairs_are_labelled(
     pairs = load_corpus(run)
     assert pairs.links[0].tolist() == [1 << 16 | 1]
     assert pairs.shares.tolist() == [1.0, 1.0]
-    assert not run.path(sharpen.FILE).exists(), "the recipe does not sharpen"
+    assert load_ragged(run.path(sharpen.FILE))["links"][1].tolist() == [1], "for a later recipe"
 
 
 def test_subwords_can_be_kept(toy_run: Run, tmp_path: Path) -> None:
@@ -255,3 +255,10 @@ def test_pictures_and_page_of_an_explanation_are_named(tmp_path: Path) -> None:
     assert [Path(line).name for line in result.output.split()] == [
         "explain-1.png", "explain-gradients.png", "explain.html"
     ]  # fmt: skip
+
+
+def test_damage_needs_a_set(toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_export.alarms.SETS", ())
+    result = CliRunner().invoke(commands.app, ["damage", str(toy_bundle.folder)])
+    assert result.exit_code == 2
+    assert "--set" in result.output
