@@ -2,8 +2,7 @@
 
 Every variant of `VARIANTS` is the recipe's model with other parts. Subwords, corpus and
 links are made once; each variant is then trained, exported and measured by the code that
-would serve it. What comes of it: a table, a plot of BLEU against source length, and a page
-of the cross-attentions of the same sentences.
+would serve it; `compared` shows what came of it.
 """
 
 import json
@@ -13,22 +12,21 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from model_export import config, corpus, draft, evaluate, pictures, scores
+from model_export import config, corpus, draft, evaluate, scores
 from model_export import train as training
 from model_export.config import Model
 from model_export.run import Run
-from model_export.wait import wait
+from model_export.wait import patient, wait
 from service.options import Options
-from service.translation import Matrix, Translation
+from service.translation import Matrix
 from service.translator import Translator
 
 SHARED = ("source.model", "target.model", "corpus.npz", "links.npz", "shares.npy")
@@ -39,12 +37,16 @@ SENTENCES = (
     "The old man who lives next door has two black cats.",
 )
 LENGTHS = (4, 7, 10, 14, 19)
-"""Bounds of the classes of source length, in words; the last class is open."""
+"""Bounds of the classes of source length, in words; the last class is open.
+
+Each set has classes of its own: long sentences of one and short ones of another differ in more than
+their length.
+"""
 
 FEWEST = 20
 """Sentences that a class needs for a BLEU of its own."""
 
-TIMES = 3
+TIMES, TIMED = 5, 500
 ENTROPY_SENTENCES = 300
 Report = Callable[[str], None]
 
@@ -84,7 +86,10 @@ VARIANTS = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is known of a variant; AER in percent, entropy in nats, speeds in tokens a second."""
+    """What is known of a variant; AER in percent, entropy in nats, speeds in tokens a second.
+
+    BLEU and chrF are of the recipe's first set, `bleu_by_length` maps every set to its classes.
+    """
 
     name: str
     bleu: float
@@ -95,7 +100,7 @@ class Measured:
     training_speed: float
     serving_speed: float
     entropy: float | None
-    bleu_by_length: Mapping[str, float]
+    bleu_by_length: Mapping[str, Mapping[str, float]]
     matrices: Sequence[Mapping[str, Any]]
 
 
@@ -125,19 +130,25 @@ def compare(run: Run, names: Sequence[str], device: torch.device, report: Report
     """Train and measure the variants of these names, all if there are none.
 
     A variant that was measured before is not trained again; `results.json` in the run's
-    folder holds them all. Raises `RecipeError` for a name that no variant has.
+    folder holds them all. Serving speeds are measured side by side, at the end. Raises
+    `RecipeError` for a name that no variant has, and for results of another recipe or corpus.
     """
     strangers = set(names) - {variant.name for variant in VARIANTS}
     if strangers:
         raise config.RecipeError(f"there is no mechanism called {', '.join(sorted(strangers))}")
     known = {row["name"]: row for row in _read(run)}
-    for variant in VARIANTS:
-        if (names and variant.name not in names) or variant.name in known:
-            continue
-        report(variant.name)
-        known[variant.name] = asdict(_measure(_own(run, variant), variant, device))
-        results = json.dumps(list(known.values()), ensure_ascii=False, indent=1)
-        _results(run).write_text(results, encoding="utf-8")
+    asked = [variant for variant in VARIANTS if not names or variant.name in names]
+    if fresh := [variant for variant in asked if variant.name not in known]:
+        for variant in fresh:
+            report(variant.name)
+            known[variant.name] = asdict(_measure(_own(run, variant), variant, device))
+            _write(run, list(known.values()))
+        there = [variant for variant in VARIANTS if variant.name in known]
+        report("serving speeds")
+        speeds = _serving_speeds([_own(run, variant) for variant in there])
+        for variant, speed in zip(there, speeds, strict=True):
+            known[variant.name]["serving_speed"] = speed
+        _write(run, list(known.values()))
     return [Measured(**known[one.name]) for one in VARIANTS if one.name in known]
 
 
@@ -147,7 +158,25 @@ def _results(run: Run) -> Path:
 
 def _read(run: Run) -> list[dict[str, Any]]:
     path = _results(run)
-    return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found["of"] != _digest(run):
+        raise config.RecipeError(f"{path} is of another recipe or corpus: move it away")
+    return list(found["rows"])
+
+
+def _write(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
+    results = json.dumps({"of": _digest(run), "rows": rows}, ensure_ascii=False, indent=1)
+    _results(run).write_text(results, encoding="utf-8")
+
+
+def _digest(run: Run) -> str:
+    """Return what tells a recipe and the corpus that was made by it from others."""
+    whole = sha256(json.dumps(asdict(run.recipe), sort_keys=True).encode())
+    for name in SHARED:
+        whole.update(run.path(name).read_bytes())
+    return whole.hexdigest()
 
 
 def _own(run: Run, variant: Variant) -> Run:
@@ -164,12 +193,12 @@ def _measure(run: Run, variant: Variant, device: torch.device) -> Measured:
     training.train(run, device, resume=False)
     draft.write(run, training.load_model(run), ("int8",))
     translator = Translator(draft.open_draft(run, "int8"), evaluate.CAPACITY)
-    pairs = run.pairs(run.recipe.evaluation.translation)
-    made, speed = _translate(translator, pairs)
-    texts, references = [one.text for one in made], [pair.target for pair in pairs]
+    sets = {run.set_name(name): run.pairs([name]) for name in run.recipe.evaluation.translation}
+    texts = {name: _translate(translator, pairs) for name, pairs in sets.items()}
     kinds = {attention.kind for attention in translator.manifest.model.attention}
     language = translator.manifest.target.code
-    reached = scores.score(texts, references, language)
+    first, pairs = next(iter(sets.items()))
+    reached = scores.score(texts[first], [pair.target for pair in pairs], language)
     found = Measured(
         name=variant.name,
         bleu=round(reached.bleu, 2),
@@ -178,27 +207,40 @@ def _measure(run: Run, variant: Variant, device: torch.device) -> Measured:
         head_aer=_aer(run, translator, "alignment") if "alignment" in kinds else None,
         parameters=sum(p.numel() for p in training.load_model(run).parameters()),
         training_speed=_training_speed(run),
-        serving_speed=round(speed),
+        serving_speed=math.nan,
         entropy=_entropy(translator, pairs) if "cross" in kinds else None,
-        bleu_by_length=by_length(pairs, texts, language),
+        bleu_by_length={
+            name: by_length(pairs, texts[name], language) for name, pairs in sets.items()
+        },
         matrices=_matrices(translator) if "cross" in kinds else [],
     )
     translator.close(0.0)
     return found
 
 
-def _translate(
-    translator: Translator, pairs: Sequence[corpus.Pair]
-) -> tuple[list[Translation], float]:
-    """Translate all sources; return the translations and target tokens a second, the median."""
-    sources, speeds = [pair.source for pair in pairs], []
-    options = Options(attention="none")
-    for _ in range(TIMES):
-        start = time.perf_counter()
-        made = wait(translator.translate(sources, options))
-        tokens = sum(len(s.best.target.tokens) for one in made for s in one.sentences)
-        speeds.append(tokens / (time.perf_counter() - start))
-    return made, statistics.median(speeds)
+def _translate(translator: Translator, pairs: Sequence[corpus.Pair]) -> list[str]:
+    """Translate all sources; none is split, or a long one would count as short ones."""
+    options = Options(attention="none", split_sentences=False, deadline=patient())
+    return [one.text for one in wait(translator.translate([p.source for p in pairs], options))]
+
+
+def _serving_speeds(runs: Sequence[Run]) -> list[float]:
+    """Return target tokens a second of each, medians of rounds in which all take their turn."""
+    translators = [Translator(draft.open_draft(run, "int8"), evaluate.CAPACITY) for run in runs]
+    pairs = runs[0].pairs(runs[0].recipe.evaluation.translation[:1])
+    sources = [pair.source for pair in pairs[:TIMED]]
+    speeds = [[_speed(one, sources) for one in translators] for _ in range(TIMES)]
+    for translator in translators:
+        translator.close(0.0)
+    return [round(statistics.median(column)) for column in zip(*speeds, strict=True)]
+
+
+def _speed(translator: Translator, sources: Sequence[str]) -> float:
+    options = Options(attention="none", split_sentences=False, deadline=patient())
+    start = time.perf_counter()
+    made = wait(translator.translate(sources, options))
+    tokens = sum(len(s.best.target.tokens) for one in made for s in one.sentences)
+    return tokens / (time.perf_counter() - start)
 
 
 def _aer(run: Run, translator: Translator, kind: str) -> float | None:
@@ -222,11 +264,20 @@ def _training_speed(run: Run) -> float:
 
 
 def _entropy(translator: Translator, pairs: Sequence[corpus.Pair]) -> float:
-    """Return the mean entropy of the cross-attention's rows, in nats."""
+    """Return the mean entropy of the cross-attention's rows, in nats: of every head's own.
+
+    The mean of several heads is more spread out than any of them.
+    """
     sources = [pair.source for pair in pairs[:: max(1, len(pairs) // ENTROPY_SENTENCES)]]
-    made = wait(translator.translate(sources, Options(attention="cross")))
-    rows = np.concatenate([_row_entropies(s.best.attention) for one in made for s in one.sentences])
-    return round(float(rows.mean()), 3)
+    options = Options(attention="cross", heads=_heads(translator) > 1, deadline=patient())
+    made = wait(translator.translate(sources, options))
+    best = [s.best for one in made for s in one.sentences]
+    rows = [_row_entropies(np.stack(one.heads) if one.heads else one.attention) for one in best]
+    return round(float(np.concatenate([one.ravel() for one in rows]).mean()), 3)
+
+
+def _heads(translator: Translator) -> int:
+    return next(a.heads for a in translator.manifest.model.attention if a.kind == "cross")
 
 
 def _row_entropies(matrix: Matrix | None) -> NDArray[np.float64]:
@@ -278,71 +329,3 @@ def _matrices(translator: Translator) -> list[dict[str, object]]:
             }
         )
     return found
-
-
-def table(rows: Sequence[Measured]) -> list[list[str]]:
-    """Return the table, its header first, as text."""
-    header = ["mechanism", "BLEU", "chrF", "AER cross", "AER head", "parameters"]
-    header += ["training tokens/s", "serving tokens/s", "entropy"]
-    return [
-        header,
-        *(
-            [
-                row.name,
-                f"{row.bleu:.1f}",
-                f"{row.chrf:.1f}",
-                _figure(row.cross_aer, 1),
-                _figure(row.head_aer, 1),
-                f"{row.parameters / 1e6:.1f} M",
-                _figure(row.training_speed, 0),
-                f"{row.serving_speed:,.0f}",
-                _figure(row.entropy, 2),
-            ]
-            for row in rows
-        ),
-    ]
-
-
-def _figure(value: float | None, digits: int) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
-
-
-def draw(run: Run, rows: Sequence[Measured]) -> list[Path]:
-    """Draw BLEU against source length, and the cross-attentions of the same sentences."""
-    drawn = [pictures.save(_curves(rows), run.path("length.png"))]
-    if any(row.matrices for row in rows):
-        drawn.append(pictures.save(_page(rows), run.path("matrices.png")))
-    return drawn
-
-
-def _curves(rows: Sequence[Measured]) -> Figure:
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for row in rows:
-        classes = row.bleu_by_length
-        bold = row.name == "none"
-        axes.plot(
-            list(classes), list(classes.values()), "o-", label=row.name, linewidth=3 if bold else 1
-        )
-    axes.set(xlabel="source length in words", ylabel="BLEU")
-    axes.legend(fontsize=7)
-    return figure
-
-
-def _page(rows: Sequence[Measured]) -> Figure:
-    """Draw a row of matrices for every mechanism that has cross-attention."""
-    shown = [row for row in rows if row.matrices]
-    count = len(SENTENCES)
-    figure, axes = plt.subplots(
-        len(shown),
-        count,
-        figsize=(3.4 * count, 3.1 * len(shown)),
-        layout="constrained",
-        squeeze=False,
-    )
-    for line, row in zip(axes, shown, strict=True):
-        for place, found in zip(line, row.matrices, strict=True):
-            pictures.draw_matrix(
-                place, np.array(found["cross"]), found["source"], found["target"], row.name
-            )
-            place.tick_params(labelsize=6)
-    return figure

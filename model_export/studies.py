@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from model_export import alarms, pictures
+from model_export import alarms, compared, pictures
 from model_export import compare as comparing
 from model_export import evaluate as evaluating
 from model_export import explain as explaining
@@ -32,12 +32,12 @@ def compare(
     run = open_run(recipe, data, runs)
     device = any_device()
     rows = comparing.compare(run, only or (), device, typer.echo)
-    header, *body = comparing.table(rows)
+    header, *body = compared.table(rows)
     shown = Table(*header)
     for line in body:
         shown.add_row(*line)
     Console(width=120).print(shown)
-    for picture in comparing.draw(run, rows):
+    for picture in compared.draw(run, rows):
         typer.echo(str(picture))
 
 

@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 
 from model_export import compare, config, explain
 from model_export import train as training
@@ -21,7 +20,6 @@ from model_export.model import Seq2Seq
 from model_export.recipe import read_recipe
 from model_export.run import Run
 from service.translation import Matrix
-from tests.figures import PNG, curves, labels, matrices
 
 CPU = torch.device("cpu")
 NAMES = ("none", "Transformer")
@@ -34,7 +32,7 @@ def some(name: str) -> Measured:
     pair = {"source": ["a", "</s>"], "target": ["b", "c", "</s>"], "cross": [[0.75, 0.25]] * 3}
     return Measured(
         name, 31.25, 50.0, 20.0, 10.0, 3_140_000, 12_345.0, 6_789.0, 1.234,
-        {"1–4": 30.0, "5–7": 20.0}, [pair] * len(SENTENCES),
+        {"dev": {"1–4": 30.0, "5–7": 20.0}}, [pair] * len(SENTENCES),
     )  # fmt: skip
 
 
@@ -67,7 +65,7 @@ def measured(run: Run) -> list[Measured]:
         patch.setattr(training, "LOG_EVERY", STEPS // 3)
         patch.setattr(training, "faster_in_bf16", lambda _: False)
         found = compare.compare(run, NAMES, CPU, told.append)
-    assert told == list(NAMES)
+    assert told == [*NAMES, "serving speeds"]
     return found
 
 
@@ -83,7 +81,8 @@ def test_variants_are_measured_by_what_they_are(measured: list[Measured]) -> Non
         assert 0 <= row.chrf <= 100
         assert row.head_aer is not None
         assert 0 <= row.head_aer <= 100
-        assert row.bleu_by_length.keys() == {"5–7"}
+        assert row.bleu_by_length.keys() == {"dev"}
+        assert row.bleu_by_length["dev"].keys() == {"5–7"}
     assert transformer.cross_aer is not None
     assert transformer.entropy is not None
     assert 0 < transformer.entropy < math.log(20)
@@ -141,12 +140,22 @@ def test_more_variants_are_added_in_the_order_of_the_table(
         return some(variant.name)
 
     monkeypatch.setattr(compare, "_measure", measure)
+    monkeypatch.setattr(compare, "_serving_speeds", lambda runs: [7.0] * len(runs))
     found = compare.compare(copy, ["dot", "none"], CPU, lambda _: None)
     assert asked == [("dot", "dot")]
     assert [row.name for row in found] == ["none", "dot", "Transformer"]
-    assert (found[0], found[2]) == tuple(measured)
+    assert {row.serving_speed for row in found} == {7.0}, "all in one go"
+    again = [dataclasses.replace(row, serving_speed=7.0) for row in measured]
+    assert [found[0], found[2]] == again
     written = json.loads(copy.path("results.json").read_text(encoding="utf-8"))
-    assert [row["name"] for row in written] == ["none", "Transformer", "dot"]
+    assert [row["name"] for row in written["rows"]] == ["none", "Transformer", "dot"]
+
+
+def test_results_of_another_recipe_are_not_mixed_in(run: Run, measured: list[Measured]) -> None:
+    options = dataclasses.replace(run.recipe.training, steps=STEPS + 1)
+    recipe = dataclasses.replace(run.recipe, training=options)
+    with pytest.raises(config.RecipeError, match="another recipe or corpus"):
+        compare.compare(dataclasses.replace(run, recipe=recipe), NAMES, CPU, lambda _: None)
 
 
 def test_without_names_all_are_measured(
@@ -156,6 +165,7 @@ def test_without_names_all_are_measured(
     for name in compare.SHARED:
         shutil.copyfile(run.path(name), fresh.path(name))
     monkeypatch.setattr(compare, "_measure", lambda own, variant, device: some(variant.name))
+    monkeypatch.setattr(compare, "_serving_speeds", lambda runs: [7.0] * len(runs))
     found = compare.compare(fresh, (), CPU, lambda _: None)
     assert [row.name for row in found] == [variant.name for variant in VARIANTS]
     folders = [path for path in fresh.folder.iterdir() if path.is_dir()]
@@ -225,33 +235,3 @@ def test_the_rule_is_tuned_on_one_set_and_measured_on_the_others(
     monkeypatch.setattr("model_export.evaluate.alignment_score", scored)
     assert compare._aer(changed, cast(Any, None), "cross") == pytest.approx(12.35, abs=0.01)
     assert seen == [["t"], ["x", "y"]]
-
-
-def test_the_table_says_what_was_not_measured() -> None:
-    bare = dataclasses.replace(some("none"), cross_aer=None, head_aer=math.nan, entropy=None)
-    header, first, second = compare.table([some("dot"), bare])
-    assert first == ["dot", "31.2", "50.0", "20.0", "10.0", "3.1 M", "12,345", "6,789", "1.23"]
-    assert second[3:5] == ["–", "–"]
-    assert second[-1] == "–"
-    assert len(header) == len(first) == len(second)
-
-
-def test_curves_and_matrices_are_drawn(run: Run, tmp_path: Path, drawn: list[Figure]) -> None:
-    place = dataclasses.replace(run, folder=tmp_path)
-    bare = dataclasses.replace(some("none"), matrices=[])
-    short = dataclasses.replace(some("local-p"), bleu_by_length={"1–4": 10.0})
-    rows = [bare, some("dot"), short]
-    paths = compare.draw(place, rows)
-    assert [path.name for path in paths] == ["length.png", "matrices.png"]
-    for path in paths:
-        assert path.read_bytes().startswith(PNG)
-    lengths, page = drawn
-    points = curves(lengths.axes[0])
-    assert points["dot"] == [[0, 30.0], [1, 20.0]]
-    assert points["local-p"] == [[0, 10.0]]
-    assert "none" in points
-    titles = [axes.get_title() for axes in page.axes]
-    assert titles == ["dot"] * len(SENTENCES) + ["local-p"] * len(SENTENCES)
-    assert labels(page, 0) == (["a", "</s>"], ["b", "c", "</s>"])
-    for matrix in matrices(page):
-        assert matrix.tolist() == [[0.75, 0.25]] * 3

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from model_export import __main__ as commands
-from model_export import compare, corpus, sharpen, studies
+from model_export import compare, compared, corpus, sharpen, studies
 from model_export.arguments import open_run
 from model_export.compare import Measured
 from model_export.corpus import Ragged
@@ -226,10 +226,10 @@ def test_a_comparison_is_one_table_and_its_pictures(
 ) -> None:
     def measure(run: Run, names: Sequence[str], device: object, report: object) -> list[Measured]:
         figures = (31.25, 50.0, None, 10.0, 3_140_000, 12.0, 67.0, None)
-        return [Measured(name, *figures, {"1–4": 30.0}, ()) for name in names]
+        return [Measured(name, *figures, {"dev": {"1–4": 30.0}}, ()) for name in names]
 
     monkeypatch.setattr(compare, "compare", measure)
-    monkeypatch.setattr(compare, "draw", lambda run, rows: [run.path("length.png")])
+    monkeypatch.setattr(compared, "draw", lambda run, rows: [run.path("length.png")])
     arguments = ["compare", str(recipe), "--runs", str(tmp_path), "--only", "dot", "--only", "none"]
     result = CliRunner().invoke(commands.app, arguments, env={"NO_COLOR": "1", "COLUMNS": "150"})
     assert result.exit_code == 0, result.output
