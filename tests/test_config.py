@@ -294,3 +294,10 @@ def test_what_measures_has_to_be_there(tmp_path: Path, old: str, new: str, said:
 def test_gold_alignments_may_be_missing(tmp_path: Path) -> None:
     text = re.sub(r"(alignment|tuning) = .*gold.*\n", "", toy.RECIPE)
     assert read(tmp_path, text).evaluation == config.Evaluation(("dev.tsv.gz",))
+
+
+def test_the_transformer_of_the_record_follows_the_recipe_of_the_bundle() -> None:
+    folder = Path(config.__file__).with_name("recipes")
+    ours, other = (read_recipe(folder / f"{name}.toml") for name in ("en-fr", "en-fr-transformer"))
+    assert other.model.encoder.kind == other.model.decoder.kind == "transformer"
+    assert dataclasses.replace(other, bundle=ours.bundle, model=ours.model) == ours
