@@ -9,6 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -23,10 +24,29 @@ from service.options import AttentionKind, Options
 from service.tokenizer import Encoded, Tokenizer
 from service.translator import Translator
 
+CHINESE_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "SimHei",
+    "Arial Unicode MS",
+)
+"""Fonts that hold what the usual one lacks; the first that is installed stands in for it."""
+
 SENTENCES = 3
 KINDS: Mapping[AttentionKind, str] = {"cross": "cross-attention", "alignment": "alignment head"}
 TITLES = tuple(KINDS.values())
 EOS_TEXT = "</s>"
+
+_INSTALLED = {font.name for font in font_manager.fontManager.ttflist}
+plt.rcParams["font.family"] = [
+    *plt.rcParams["font.family"],
+    *(name for name in CHINESE_FONTS if name in _INSTALLED),
+]
 
 
 def draw_curve(run: Run) -> Path:
