@@ -48,6 +48,17 @@ EVERYDAY = [
         "I bought a red car yesterday.",
         {("red", "rouge"), ("car", "voiture"), ("yesterday", "hier")},
     ),
+    ("fr-en", "Qui êtes-vous ?", {("Qui", "Who"), ("êtes", "are"), ("vous", "you")}),
+    (
+        "fr-en",
+        "Comment s'est passée ta journée ?",
+        {("Comment", "How"), ("ta", "your"), ("journée", "day")},
+    ),
+    (
+        "fr-en",
+        "J'ai acheté une voiture rouge hier.",
+        {("rouge", "red"), ("voiture", "car"), ("hier", "yesterday")},
+    ),
     ("en-zh", "Who are you?", {("Who", "谁"), ("are", "是"), ("you", "你")}),
     ("en-zh", "The red house is big.", {("red", "红色"), ("house", "房子")}),
     ("en-zh", "Where is the station?", {("Where", "哪里"), ("?", "？")}),
@@ -76,6 +87,12 @@ def test_the_bundle_is_small_and_verified(name: str) -> None:
 
 GIVEN = [
     ("en-fr", ("Who", "are", "you", "?"), ("Qui", "êtes", "vous", "?"), "0-0 1-1 2-2 3-3"),
+    (
+        "fr-en",
+        ("Le", "chat", "noir", "dort", "."),
+        ("The", "black", "cat", "sleeps", "."),
+        "0-0 1-2 2-1 3-3 4-4",
+    ),
     ("en-zh", ("Who", "are", "you", "?"), ("你", "是", "谁", "？"), "0-2 1-1 2-0 3-3"),
 ]
 
