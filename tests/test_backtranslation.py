@@ -18,7 +18,6 @@ from service.keeping import STAND_INS
 from service.options import Options
 from service.translation import Translation
 from service.translator import Translator
-from tests.conftest import CAPACITY
 
 NEW = ("Le chat rouge voit la {mer}.", "Le roi noir.")
 
@@ -91,12 +90,13 @@ def test_what_both_sides_keep_becomes_a_stand_in(
 def test_what_was_cut_or_is_lopsided_is_dropped(
     run: Run,
     toy_bundle: Bundle,
+    translator: Translator,
     monkeypatch: pytest.MonkeyPatch,
     reason: Literal["stop", "length"],
     source: str,
     kept: int,
 ) -> None:
-    (made,) = asyncio.run(Translator(toy_bundle, CAPACITY).translate(["The cat."], Options()))
+    (made,) = asyncio.run(translator.translate(["The cat."], Options()))
     (sentence,) = made.sentences
     ended = dataclasses.replace(
         sentence, best=dataclasses.replace(sentence.best, finish_reason=reason)
