@@ -150,6 +150,8 @@ def test_a_resumed_run_makes_the_same_steps(
         with pytest.raises(Stop):
             training.train(run, CPU, resume=False)
     assert checkpoint.load(run.checkpoint)["position"]["step"] == step
+    with run.path("log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps({"step": step + 1, "chrf": 99.0}) + "\n")  # made after the checkpoint
     torch.manual_seed(99)
     # A resumed run keeps the number format, whatever the machine now seems to be fast at.
     monkeypatch.setattr(training, "faster_in_bf16", lambda _: True)
