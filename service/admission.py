@@ -63,10 +63,10 @@ class _Lane:
 class Admission:
     """The queue of one engine; every method may be called from any thread."""
 
-    def __init__(self, workers: int, limit: int, unread: int = UNREAD) -> None:
+    def __init__(self, workers: int, limit: int) -> None:
         self.tally = Tally()
         self._workers, self._limit = workers, limit
-        self._backlog = Backlog(unread, self.drop)
+        self._backlog = Backlog(UNREAD, self.drop)
         self._changed = threading.Condition()
         self._lanes = [_Lane() for _ in range(len(LANES) + 1)]
         self._tickets: dict[int, Ticket] = {}
