@@ -137,14 +137,15 @@ def compare(run: Run, names: Sequence[str], device: torch.device, report: Report
     if strangers:
         raise config.RecipeError(f"there is no mechanism called {', '.join(sorted(strangers))}")
     known = {row["name"]: row for row in _read(run)}
-    asked = [variant for variant in VARIANTS if not names or variant.name in names]
-    if fresh := [variant for variant in asked if variant.name not in known]:
-        for variant in fresh:
-            report(variant.name)
-            known[variant.name] = asdict(_measure(_own(run, variant), variant, device))
-            _write(run, list(known.values()))
-        there = [variant for variant in VARIANTS if variant.name in known]
+    for variant in VARIANTS:
+        if (names and variant.name not in names) or variant.name in known:
+            continue
+        report(variant.name)
+        known[variant.name] = asdict(_measure(_own(run, variant), variant, device))
+        _write(run, list(known.values()))
+    if any(math.isnan(row["serving_speed"]) for row in known.values()):
         report("serving speeds")
+        there = [variant for variant in VARIANTS if variant.name in known]
         speeds = _serving_speeds([_own(run, variant) for variant in there])
         for variant, speed in zip(there, speeds, strict=True):
             known[variant.name]["serving_speed"] = speed

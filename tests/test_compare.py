@@ -137,9 +137,15 @@ def test_more_variants_are_added_in_the_order_of_the_table(
 
     def measure(own: Run, variant: Variant, device: torch.device) -> Measured:
         asked.append((own.folder.name, own.recipe.model.attention.kind))
-        return some(variant.name)
+        return dataclasses.replace(some(variant.name), serving_speed=math.nan)
+
+    def stop(runs: list[Run]) -> list[float]:
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(compare, "_measure", measure)
+    monkeypatch.setattr(compare, "_serving_speeds", stop)
+    with pytest.raises(KeyboardInterrupt):
+        compare.compare(copy, ["dot", "none"], CPU, lambda _: None)
     monkeypatch.setattr(compare, "_serving_speeds", lambda runs: [7.0] * len(runs))
     found = compare.compare(copy, ["dot", "none"], CPU, lambda _: None)
     assert asked == [("dot", "dot")]
