@@ -18,6 +18,9 @@ wrote:"""
 TUNING = """\
 Thresholds were chosen on the set marked *tuning*; the other sets only report. Forced decoding
 of the gold's own words; AER, precision and recall in percent."""
+GAINS = """\
+What each stage brought, by the dev scores that chose its weights: the first {sentences} sentences
+of {set}, greedy, in float32, by the network in training."""
 UNMEASURED = "Not measured, for want of gold alignments; the link rule is a usual one."
 LIMITS = """\
 - A sentence may have up to {limit} tokens; training saw at most {seen}.
@@ -35,7 +38,7 @@ def model_card(manifest: Manifest, recipe: Recipe) -> str:
     sections = {
         "Intended use": USE,
         "Training data": f"{_data(manifest)}\n\n{LINKS}",
-        "Translation": _translation(manifest),
+        "Translation": _translation(manifest, recipe.evaluation.remark),
         "Word alignment": _alignment(manifest),
         "int8 against fp32, and against training": _verification(manifest),
         "Limits": limits,
@@ -67,7 +70,7 @@ def _data(manifest: Manifest) -> str:
     return f"{table}\n\n{TEXTS}\n\n{_table(header, texts)}"
 
 
-def _translation(manifest: Manifest) -> str:
+def _translation(manifest: Manifest, remark: str) -> str:
     rows = [
         [str(metric[key]) for key in ("set", "precision", "beam_size", "bleu", "chrf", "sentences")]
         for metric in manifest.metrics
@@ -75,10 +78,20 @@ def _translation(manifest: Manifest) -> str:
     ]
     signatures = next(metric for metric in manifest.metrics if "bleu" in metric)
     table = _table(["set", "precision", "beam", "BLEU", "chrF", "sentences"], rows)
-    return (
-        f"{table}\n\nsacreBLEU `{signatures['bleu_signature']}`, "
-        f"chrF `{signatures['chrf_signature']}`."
-    )
+    signed = f"sacreBLEU `{signatures['bleu_signature']}`, chrF `{signatures['chrf_signature']}`."
+    parts = (table, signed, remark, _gains(manifest))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _gains(manifest: Manifest) -> str:
+    """What each stage of training brought; empty if it was not measured."""
+    found = [metric for metric in manifest.metrics if "after" in metric]
+    if not found:
+        return ""
+    keys = ("after", "step", "pairs", "dev_bleu", "dev_chrf")
+    rows = [[str(metric[key]) for key in keys] for metric in found]
+    table = _table(["after", "step", "pairs", "BLEU", "chrF"], rows)
+    return f"{GAINS.format_map(found[0])}\n\n{table}"
 
 
 def _alignment(manifest: Manifest) -> str:

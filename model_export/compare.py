@@ -259,8 +259,7 @@ def _aer(run: Run, translator: Translator, kind: str) -> float | None:
 
 def _training_speed(run: Run) -> float:
     """Return target tokens a second; not a number after so few steps that none was logged."""
-    lines = run.path("log.jsonl").read_text(encoding="utf-8").splitlines()
-    speeds = [float(row["tokens_per_second"]) for row in map(json.loads, lines) if "token" in row]
+    speeds = [float(row["tokens_per_second"]) for row in run.logged() if "token" in row]
     return round(statistics.median(speeds)) if speeds else math.nan
 
 

@@ -284,12 +284,14 @@ class Evaluation:
 
     The link rule is chosen on the first `tuning_lines` of `tuning`, all if 0, and what is left
     of that set measures the bundle like any other. Without gold alignments it is a usual one.
+    `remark` stands under the scores in the model card, for what a reader may compare them with.
     """
 
     translation: tuple[str, ...]
     alignment: tuple[str, ...] = ()
     tuning: str = ""
     tuning_lines: int = 0
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Pictures of a run: the learning curve, and both attentions of a few dev sentences."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -51,7 +50,7 @@ plt.rcParams["font.family"] = [
 
 def draw_curve(run: Run) -> Path:
     """Draw losses and dev scores against steps; return the picture's path."""
-    rows = [json.loads(line) for line in run.path("log.jsonl").read_text().splitlines()]
+    rows = run.logged()
     losses = [row for row in rows if "token" in row]
     dev = [row for row in rows if "chrf" in row]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")

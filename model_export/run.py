@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,12 @@ class Run:
         """Append one JSON line to the log of the run."""
         with self.path("log.jsonl").open("a", encoding="utf-8") as out:
             out.write(json.dumps(facts) + "\n")
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Rows of the log, in order; none if nothing was logged."""
+        log = self.path("log.jsonl")
+        lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+        return [json.loads(line) for line in lines]
 
     def dev_pairs(self) -> list[corpus.Pair]:
         """Pairs of the dev set that steers training."""

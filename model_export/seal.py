@@ -18,6 +18,7 @@ from typing import Any
 
 from model_export import corpus, draft, extra_texts
 from model_export.card import model_card
+from model_export.gains import gains
 from model_export.run import Run
 from service.bundle import describe_file, open_bundle
 from service.manifest import Bounds, LinkRule, Manifest, write_manifest
@@ -66,7 +67,7 @@ def seal(run: Run, parameters: int, out: Path) -> Manifest:
         drafted.manifest,
         parameters=parameters,
         data=tuple(training_data(run)),
-        metrics=tuple(evaluation["metrics"]),
+        metrics=(*evaluation["metrics"], *gains(run)),
         verification=verification,
         versions=versions(),
     )

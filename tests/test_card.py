@@ -116,6 +116,27 @@ def test_translation_scores_carry_their_signatures(manifest: Manifest, recipe: R
     assert "hansards" not in text
 
 
+def test_what_each_stage_brought_and_the_recipe_s_remark_stand_with_the_scores(
+    manifest: Manifest, recipe: Recipe
+) -> None:
+    row = {"after": "refinement", "step": 1400, "pairs": 98765, "set": "talks", "sentences": 555}
+    gain: dict[str, object] = {**row, "dev_bleu": 43.21, "dev_chrf": 60.12}
+    plain = section(model_card(manifest, recipe), "Translation")
+    assert "after" not in plain
+    evaluation = replace(recipe.evaluation, remark="A model of twice the size has 50.")
+    told = section(
+        model_card(
+            replace(manifest, metrics=(*manifest.metrics, gain)),
+            replace(recipe, evaluation=evaluation),
+        ),
+        "Translation",
+    )
+    assert told.startswith(plain.rstrip())
+    assert "\n\nA model of twice the size has 50.\n\n" in told
+    assert "the first 555 sentences\nof talks" in told
+    assert "| refinement | 1400 | 98765 | 43.21 | 60.12 |" in told
+
+
 def test_alignment_errors_tell_tuning_and_shipped(manifest: Manifest, recipe: Recipe) -> None:
     text = section(model_card(manifest, recipe), "Word alignment")
     rows = [line for line in text.splitlines() if line.startswith("| ")][2:]

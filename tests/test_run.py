@@ -49,6 +49,13 @@ def test_the_log_grows_by_lines_of_json(run: Run) -> None:
     assert rows == [{"step": 50, "token": 3.25}, {"step": 100, "note": "é"}]
 
 
+def test_the_log_is_read_back(run: Run) -> None:
+    assert run.logged() == []
+    run.log(step=50, token=3.25)
+    run.log(step=100, note="é")
+    assert run.logged() == [{"step": 50, "token": 3.25}, {"step": 100, "note": "é"}]
+
+
 def test_dev_pairs_come_from_the_recipe(run: Run) -> None:
     run.data.mkdir()
     with gzip.open(run.data / "dev.tsv.gz", "wt", encoding="utf-8") as out:
