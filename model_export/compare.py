@@ -64,6 +64,7 @@ class Variant:
     decoder: str = "gru"
     attention: str = "general"
     input_feeding: bool = False
+    alignment_head: bool = True
     layers: tuple[int, int] = (1, 1)
 
 
@@ -71,6 +72,7 @@ VARIANTS = (
     Variant("none", attention="none"),
     Variant("dot", attention="dot"),
     Variant("general"),
+    Variant("general, no alignment head", alignment_head=False),
     Variant("general, input feeding", input_feeding=True),
     Variant("concat", attention="concat"),
     Variant("concat, input feeding", attention="concat", input_feeding=True),
@@ -121,6 +123,7 @@ def sizes_of(base: Model, variant: Variant) -> Model:
             kind=variant.attention,
             heads=base.attention.heads if multi_head else 1,
         ),
+        alignment_head=base.alignment_head if variant.alignment_head else 0,
     )
     config.check(model)
     return model
@@ -129,9 +132,10 @@ def sizes_of(base: Model, variant: Variant) -> Model:
 def compare(run: Run, names: Sequence[str], device: torch.device, report: Report) -> list[Measured]:
     """Train and measure the variants of these names, all if there are none.
 
-    A variant that was measured before is not trained again; `results.json` in the run's
-    folder holds them all. Serving speeds are measured side by side, at the end. Raises
-    `RecipeError` for a name that no variant has, and for results of another recipe or corpus.
+    A variant that was measured before is not trained again, and one whose training was
+    interrupted goes on; `results.json` in the run's folder holds what was measured. Serving
+    speeds are measured side by side, at the end. Raises `RecipeError` for a name that no
+    variant has, and for results of another recipe or corpus.
     """
     strangers = set(names) - {variant.name for variant in VARIANTS}
     if strangers:
@@ -190,8 +194,18 @@ def _own(run: Run, variant: Variant) -> Run:
     return own
 
 
+def _interrupted(run: Run) -> bool:
+    """Tell whether the training of this very model was begun before, and note that it is now."""
+    note, digest = run.path("begun"), _digest(run)
+    if run.checkpoint.is_file() and note.is_file() and note.read_text("ascii") == digest:
+        return True
+    run.checkpoint.unlink(missing_ok=True)
+    note.write_text(digest, encoding="ascii")
+    return False
+
+
 def _measure(run: Run, variant: Variant, device: torch.device) -> Measured:
-    training.train(run, device, resume=False)
+    training.train(run, device, resume=_interrupted(run))
     draft.write(run, training.load_model(run), ("int8",))
     translator = Translator(draft.open_draft(run, "int8"), evaluate.CAPACITY)
     sets = {run.set_name(name): run.pairs([name]) for name in run.recipe.evaluation.translation}

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from model_export import config, decoders, encoders
 from model_export.attention import AlignmentHead, masked_softmax
-from model_export.decoders import Decoded, Looked, State
+from model_export.decoders import Decoded, Looked, State, TransformerDecoder
+from model_export.encoders import TransformerEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,12 @@ class Seq2Seq(nn.Module):
                 target=sizes.decoder.embedding,
                 size=sizes.alignment_head,
             )
-        for embedding in (self.encoder.embedding, self.decoder.embedding):
-            nn.init.normal_(embedding.weight, std=sizes.embedding_std)
+        for side in (self.encoder, self.decoder):
+            nn.init.normal_(side.embedding.weight, std=sizes.embedding_std)
+            if isinstance(side, TransformerEncoder | TransformerDecoder):
+                # A token enters with a variance of 1, as large as its position.
+                inputs = side.enter.in_features
+                nn.init.normal_(side.enter.weight, std=1 / (sizes.embedding_std * inputs**0.5))
 
     @property
     def state_size(self) -> int:

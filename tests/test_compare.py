@@ -117,6 +117,26 @@ def test_how_attention_formed_can_be_explained(run: Run, measured: list[Measured
     ]  # fmt: skip
 
 
+def test_an_interrupted_training_goes_on_and_one_of_another_model_does_not(
+    run: Run, measured: list[Measured], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = dataclasses.replace(run, folder=Path(shutil.copytree(run.folder, tmp_path / "run")))
+    copy.path("results.json").unlink()
+    resumed: list[tuple[str, bool]] = []
+
+    def train(own: Run, device: torch.device, resume: bool) -> None:
+        resumed.append((own.folder.name, resume))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", train)
+    other = dataclasses.replace(copy.recipe.training, seed=9)
+    changed = dataclasses.replace(copy, recipe=dataclasses.replace(copy.recipe, training=other))
+    for asked, name in ((copy, "none"), (copy, "dot"), (changed, "none"), (changed, "none")):
+        with pytest.raises(KeyboardInterrupt):
+            compare.compare(asked, [name], CPU, lambda _: None)
+    assert resumed == [("none", True), ("dot", False), ("none", False), ("none", False)]
+
+
 def test_what_was_measured_is_not_trained_again(
     run: Run, measured: list[Measured], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,7 +207,7 @@ def test_every_variant_is_the_recipes_model_with_other_parts(variant: Variant) -
     assert kinds == (variant.encoder, variant.decoder, variant.attention)
     assert sizes.decoder.input_feeding == variant.input_feeding
     assert (sizes.attention.heads > 1) == (variant.attention == "multi-head")
-    assert sizes.alignment_head == recipe.model.alignment_head
+    assert bool(sizes.alignment_head) == variant.alignment_head
     with torch.device("meta"):
         base = Seq2Seq(recipe.subwords.size, recipe.subwords.size, recipe.model)
         model = Seq2Seq(recipe.subwords.size, recipe.subwords.size, sizes)

@@ -11,6 +11,8 @@ from torch import Tensor
 from model_export import config
 from model_export.attention import masked_softmax
 from model_export.config import RECURRENT
+from model_export.decoders import TransformerDecoder
+from model_export.encoders import TransformerEncoder
 from model_export.loss import full_cross_entropy, guided_score_loss
 from model_export.model import Memory, Output, Seq2Seq
 from model_export.recipe import read_recipe
@@ -245,6 +247,17 @@ def test_embeddings_begin_with_their_spread(std: float) -> None:
     model = Seq2Seq(2000, 2000, sizes)
     for embedding in (model.encoder.embedding, model.decoder.embedding):
         assert embedding.weight.std().item() == pytest.approx(std, rel=0.03)
+
+
+@pytest.mark.parametrize("std", [0.1, 2.0])
+def test_what_enters_a_transformer_is_as_large_as_its_place(std: float) -> None:
+    torch.manual_seed(0)
+    sizes = network("transformer", "transformer", "multi-head")
+    model = Seq2Seq(2000, 2000, dataclasses.replace(sizes, embedding_std=std))
+    for side in (model.encoder, model.decoder):
+        assert isinstance(side, TransformerEncoder | TransformerDecoder)
+        entered = side.enter(side.embedding.weight)
+        assert entered.std().item() == pytest.approx(1, rel=0.15)
 
 
 def test_the_shipped_model_has_its_size() -> None:
