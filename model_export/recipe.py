@@ -1,4 +1,7 @@
-"""Reads a recipe from TOML into the dataclasses of `config`."""
+"""Reads a recipe from TOML into the dataclasses of `config`.
+
+One that `extends` another, a path beside it, has the other's keys but for those that it sets.
+"""
 
 import tomllib
 from collections.abc import Mapping
@@ -11,7 +14,7 @@ from model_export.tables import TableError, build
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe; raises `RecipeError` that names the key at fault."""
-    table = _read_toml(path)
+    table = _extended(_read_toml(path), path.parent)
     recipe = _build(Recipe, _catalogued(table, path.parent), "")
     assert isinstance(recipe, Recipe)
     check(recipe.model)
@@ -37,6 +40,24 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise RecipeError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
+
+
+def _extended(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a recipe's table on top of the one that it extends, section by section."""
+    own = dict(table)
+    if "extends" not in own:
+        return own
+    path = folder / str(own.pop("extends"))
+    base = _read_toml(path)
+    if "extends" in base:
+        raise RecipeError(f"extends: {path} must not extend another recipe itself")
+    corpus = base.get("corpus")
+    if isinstance(corpus, dict) and "catalogue" in corpus:
+        corpus["catalogue"] = str((path.parent / str(corpus["catalogue"])).absolute())
+    for name, section in own.items():
+        both = isinstance(section, dict) and isinstance(base.get(name), dict)
+        base[name] = {**base[name], **section} if both else section
+    return base
 
 
 def _catalogued(table: dict[str, Any], folder: Path) -> dict[str, Any]:

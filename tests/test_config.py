@@ -296,6 +296,40 @@ def test_gold_alignments_may_be_missing(tmp_path: Path) -> None:
     assert read(tmp_path, text).evaluation == config.Evaluation(("dev.tsv.gz",))
 
 
+def test_a_recipe_extends_another(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    base = read(tmp_path / "base", toy.RECIPE)
+    text = 'extends = "base/recipe.toml"\n[training]\nsteps = 7\n[keeping]\nnames = 0.5\n'
+    training = dataclasses.replace(base.training, steps=7)
+    expected = dataclasses.replace(base, training=training, keeping=config.Keeping(names=0.5))
+    assert read(tmp_path, text) == expected
+
+
+def test_what_is_extended_keeps_its_catalogue(tmp_path: Path) -> None:
+    recipes = Path(config.__file__).with_name("recipes")
+    (tmp_path / "base").symlink_to(recipes.parent)
+    text = 'extends = "base/recipes/en-zh.toml"\n[corpus.shares]\ntatoeba = 0.5\n'
+    made, base = read(tmp_path, text), read_recipe(recipes / "en-zh.toml")
+    tatoeba = dataclasses.replace(base.corpus.sources["tatoeba"], share=0.5)
+    corpus = dataclasses.replace(base.corpus, sources={"tatoeba": tatoeba})
+    assert made == dataclasses.replace(base, corpus=corpus)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('extends = "other.toml"', "cannot read .*other.toml"),
+        ('extends = "recipe.toml"', "must not extend another"),
+        ('extends = "base.toml"\n[model]\nlayers = 2', "model.layers"),
+        ('extends = "base.toml"\ncorpus = 3', "corpus"),
+    ],
+)
+def test_what_cannot_be_extended_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "base.toml").write_text(toy.RECIPE, encoding="utf-8")
+    with pytest.raises(RecipeError, match=said):
+        read(tmp_path, text)
+
+
 def test_the_transformer_of_the_record_follows_the_recipe_of_the_bundle() -> None:
     folder = Path(config.__file__).with_name("recipes")
     ours, other = (read_recipe(folder / f"{name}.toml") for name in ("en-fr", "en-fr-transformer"))
