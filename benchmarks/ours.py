@@ -27,9 +27,9 @@ UNBOUNDED = 10**6
 """Sentences that may wait: offline, nobody is refused."""
 
 
-def shipped() -> Bundle:
-    """Open the embedded bundle."""
-    return open_bundle(EMBEDDED / NAME)
+def shipped(name: str = NAME) -> Bundle:
+    """Open an embedded bundle."""
+    return open_bundle(EMBEDDED / name)
 
 
 def capacity(workers: int = 0, slots: int = 0, batch_tokens: int = 0) -> Capacity:

@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 
 from benchmarks import ctranslate, filled, interleave, ours, report, results
 from benchmarks.interleave import Candidate
-from model_export import corpus, draft, scores
+from model_export import draft, scores
 from model_export.recipe import read_recipe
 from model_export.run import Run
 from model_export.train import load_model
@@ -27,8 +27,8 @@ from service import cores
 from service.bundle import Bundle
 from service.tokenizer import Tokenizer
 
-RECIPE = Path("model_export/recipes/en-fr-transformer.toml")
-SET, LANGUAGE = "dev/tatoeba.en-fr.tsv.gz", "fr"
+OURS = "fr-en"
+RECIPE = Path(f"model_export/recipes/{OURS}-transformer.toml")
 BEAMS = (1, 4)
 AT_ONCE = 64
 QUICK_SENTENCES = 200
@@ -38,10 +38,11 @@ Tokens = list[list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The dev set, and how one side of a model's ids reads."""
+    """The dev set: sources, and references in a language."""
 
     sources: Sequence[str]
     references: Sequence[str]
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +116,24 @@ def run(quick: bool) -> None:
     trained = Run(
         recipe, data, Path(os.environ.get("INTERLINEA_RUNS", "runs")) / recipe.bundle.name
     )
-    pairs = list(corpus.read_pairs(data, [SET]))
+    name = recipe.evaluation.translation[0]
+    pairs = trained.pairs([name])
     pairs = pairs[:: max(1, len(pairs) // QUICK_SENTENCES)] if quick else pairs
-    texts = Texts([pair.source for pair in pairs], [pair.target for pair in pairs])
+    texts = Texts(
+        [pair.source for pair in pairs],
+        [pair.target for pair in pairs],
+        recipe.bundle.target.code,
+    )
+    bundle = ours.shipped(OURS)
     with tempfile.TemporaryDirectory() as folder:
         ways: dict[str, Served | Filled] = {
-            "Interlinea": Served(ours.shipped(), texts),
+            "Interlinea": Served(bundle, texts),
             "the Transformer on Interlinea": Served(draft.open_draft(trained, "int8"), texts),
         }
         for layout in ctranslate.Layout.best_of(cores.usable()):
             place = Path(folder) / str(layout)
-            name = f"the Transformer on CTranslate2, threads {layout}"
-            ways[name] = Filled(trained, texts, place, layout)
+            way = f"the Transformer on CTranslate2, threads {layout}"
+            ways[way] = Filled(trained, texts, place, layout)
         points = [
             point
             for beam in BEAMS
@@ -139,11 +146,11 @@ def run(quick: bool) -> None:
     ]
     report.show_table("Quality against speed", header, rows)
     sizes = {
-        "Interlinea": ours.shipped().manifest.parameters,
+        "Interlinea": bundle.manifest.parameters,
         "the Transformer": sum(p.numel() for p in load_model(trained).parameters()),
     }
     content = {
-        "set": SET,
+        "set": trained.set_name(name),
         "sentences": len(pairs),
         "parameters": sizes,
         "points": [asdict(point) for point in points],
@@ -177,7 +184,7 @@ def _bleu(
     beam: int,
 ) -> float:
     made = [text(tokens) for tokens in translate(beam)]
-    return scores.score(made, texts.references, LANGUAGE).bleu
+    return scores.score(made, texts.references, texts.language).bleu
 
 
 def draw(points: Sequence[Point], path: Path) -> None:

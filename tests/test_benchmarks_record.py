@@ -24,7 +24,7 @@ from benchmarks import record
 from benchmarks.ctranslate import Layout
 from benchmarks.record import Filled, Point, Served, Texts
 
-TEXTS = Texts(["a", "b"], ["one two three four five", "six seven eight nine ten"])
+TEXTS = Texts(["a", "b"], ["one two three four five", "six seven eight nine ten"], "en")
 POINTS = [
     Point("ours", 1, 30.0, 200.0),
     Point("theirs", 1, 29.0, 100.0),
@@ -85,7 +85,7 @@ def test_a_line_joins_the_beams_of_a_way(tmp_path: Path, drawn: list[Figure]) ->
 
 
 def test_a_bundle_translates_prepared_ids_and_reads_its_own(toy_bundle: Bundle) -> None:
-    texts = Texts(["The king sees the queen.", "The old dog likes the moon."], ["", ""])
+    texts = Texts(["The king sees the queen.", "The old dog likes the moon."], ["", ""], "fr")
     served = Served(toy_bundle, texts)
     with served._engine:
         narrow, wide = served.translate(1), served.translate(4)
@@ -111,7 +111,7 @@ def test_a_run_is_filled_and_reads_its_own(
     translator = ctranslate2.Translator
     monkeypatch.setattr(ctranslate2, "Translator", exact)
     monkeypatch.setattr(record, "load_model", lambda run: model)
-    texts = Texts(["The king sees the queen.", "The moon."], ["", ""])
+    texts = Texts(["The king sees the queen.", "The moon."], ["", ""], "fr")
     filled = Filled(toy_run, texts, tmp_path / "filled", Layout(2, 1))
     assert asked == ["int8 2×1"]
     ids = [source.encode(text).ids for text in texts.sources]

@@ -332,6 +332,6 @@ def test_what_cannot_be_extended_is_named(tmp_path: Path, text: str, said: str) 
 
 def test_the_transformer_of_the_record_follows_the_recipe_of_the_bundle() -> None:
     folder = Path(config.__file__).with_name("recipes")
-    ours, other = (read_recipe(folder / f"{name}.toml") for name in ("en-fr", "en-fr-transformer"))
+    ours, other = (read_recipe(folder / f"{name}.toml") for name in ("fr-en", "fr-en-transformer"))
     assert other.model.encoder.kind == other.model.decoder.kind == "transformer"
     assert dataclasses.replace(other, bundle=ours.bundle, model=ours.model) == ours
