@@ -16,6 +16,7 @@ from model_export import seal as sealing
 from model_export import sharpen as sharpening
 from model_export import train as training
 from model_export import verify as verifying
+from model_export.agreement import agreed_links
 from model_export.arguments import (
     BUNDLES,
     DATA,
@@ -78,12 +79,10 @@ def subwords(
 def encode_corpus(run: Run, pairs: Sequence[corpus.Pair]) -> None:
     """Encode the training pairs with the run's subword models."""
     source, target = run.tokenizers()
-    options, seed = run.recipe.keeping, run.recipe.training.seed
-    if options.stand_ins:
-        pairs = list(carrying.carry(pairs, options, run.recipe.bundle, seed))
+    learnt = carrying.carried(pairs, run.recipe)
     rows = {
-        "source": corpus.encode_texts(source, [p.source for p in pairs]),
-        "target": corpus.encode_texts(target, [p.target for p in pairs]),
+        "source": corpus.encode_texts(source, [p.source for p in learnt]),
+        "target": corpus.encode_texts(target, [p.target for p in learnt]),
     }
     save_ragged(run.path("corpus.npz"), **rows)
     shares = corpus.shares(pairs, run.recipe.corpus)
@@ -167,12 +166,25 @@ def refine(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: boo
 
 
 @app.command()
-def sharpen(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> None:
-    """Train the alignment head on alone; the translations stay as they are."""
+def sharpen(
+    recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, bundles: BundlesFolder = BUNDLES
+) -> None:
+    """Train the alignment head on alone; the translations stay as they are.
+
+    Where the recipe says so, its links are those of this model and of the bundle of the other
+    direction together.
+    """
     run = open_run(recipe, data, runs)
-    if run.recipe.sharpening.steps:
-        device = any_device()
-        sharpening.sharpen(run, device, typer.echo)
+    options = run.recipe.sharpening
+    if not options.steps:
+        return
+    device = any_device()
+    if options.by_heads:
+        reverse = open_bundle(reverse_of(run, bundles))
+        draft.write(run, training.load_model(run), ("int8",))
+        links = agreed_links(run, reverse, typer.echo)
+        save_ragged(run.path(sharpening.AGREED), links=links)
+    sharpening.sharpen(run, device, typer.echo)
 
 
 @app.command()

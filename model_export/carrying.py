@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from model_export.config import Bundle, Keeping
+from model_export.config import Bundle, Keeping, Recipe
 from model_export.corpus import Pair
 from service.keeping import STAND_INS, swap_pair
 from service.segmentation import Span
@@ -21,6 +21,13 @@ SWAPPED_NAMES = 0.7
 """How many of the names of a pair are swapped, if any are."""
 
 SHORTEST_NAME = 2
+
+
+def carried(pairs: Sequence[Pair], recipe: Recipe) -> Sequence[Pair]:
+    """Return pairs as the recipe's model learns them: with stand-ins, if it has any."""
+    if not recipe.keeping.stand_ins:
+        return pairs
+    return list(carry(pairs, recipe.keeping, recipe.bundle, recipe.training.seed))
 
 
 def carry(pairs: Sequence[Pair], options: Keeping, bundle: Bundle, seed: int) -> Iterator[Pair]:

@@ -267,11 +267,13 @@ class Refinement:
 class Sharpening:
     """How the alignment head is trained on alone; 0 steps: not at all.
 
-    Its links are those of the aligner, merged by `symmetrization`. An epoch has pairs by their
-    share raised to `share_power`: 1 as in training, 0 every pair once.
+    Its links are those of the aligner in both directions, or, of `by_heads` pairs, those of the
+    heads of both directions, merged by `symmetrization`. An epoch has pairs by their share raised
+    to `share_power`: 1 as in training, 0 every pair once.
     """
 
     symmetrization: str = "grow-diag"
+    by_heads: int = 0
     share_power: float = 0.5
     steps: int = 0
     warmup: int = 100

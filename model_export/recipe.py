@@ -10,6 +10,7 @@ from typing import Any
 
 from model_export.config import SEPARATOR, Model, Recipe, RecipeError, check
 from model_export.tables import TableError, build
+from service.symmetrization import METHODS
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -18,6 +19,9 @@ def read_recipe(path: Path) -> Recipe:
     recipe = _build(Recipe, _catalogued(table, path.parent), "")
     assert isinstance(recipe, Recipe)
     check(recipe.model)
+    for part, merged in (("labels", recipe.labels), ("sharpening", recipe.sharpening)):
+        if merged.symmetrization not in METHODS:
+            raise RecipeError(f"{part}.symmetrization must be one of {', '.join(METHODS)}")
     used = recipe.refinement
     for name in (*used.corpora, *used.back_corpora) if used.steps else ():
         if name not in used.origins:

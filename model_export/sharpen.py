@@ -21,8 +21,8 @@ from model_export.run import Run, load_corpus, load_ragged
 from model_export.subwords import BOS, EOS, PAD
 from model_export.train import learning_rate, load_model
 
-FILE = "sharpening.npz"
-"""The links that the head learns from here, in the run's folder."""
+FILE, AGREED = "sharpening.npz", "agreed.npz"
+"""The links that the head learns from here, in the run's folder: the aligner's, or two heads'."""
 
 REPORT_EVERY = 100
 Report = Callable[[str], None]
@@ -64,10 +64,14 @@ def sharpen(run: Run, device: torch.device, report: Report) -> None:
 
 
 def _batches(run: Run, options: Sharpening) -> Iterator[Batch]:
-    """Yield as many batches as there are steps, of pairs drawn more evenly than in training."""
+    """Yield as many batches as there are steps, of pairs drawn more evenly than in training.
+
+    Pairs without links are left out, since they teach nothing.
+    """
     pairs, schedule = load_corpus(run), run.recipe.training
-    links = load_ragged(run.path(FILE))["links"]
-    even = Encoded(pairs.source, pairs.target, links, pairs.shares**options.share_power)
+    links = load_ragged(run.path(AGREED if options.by_heads else FILE))["links"]
+    shares = pairs.shares**options.share_power * (links.lengths > 0)
+    even = Encoded(pairs.source, pairs.target, links, shares)
     left = options.steps
     for epoch in itertools.count():
         rng = np.random.default_rng([schedule.seed, epoch])

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -139,6 +140,33 @@ def test_a_disagreement_is_recorded_and_fails(
     assert CliRunner().invoke(commands.app, arguments).exit_code == 1
     record = json.loads((tmp_path / "runs" / "toy" / "verify.json").read_text(encoding="utf-8"))
     assert [record[name]["holds"] for name in ("int8", "fp32")] == [False, False]
+
+
+def test_a_head_learns_from_both_directions(
+    monkeypatch: pytest.MonkeyPatch,
+    recipe: Path,
+    toy_run: Run,
+    toy_bundle: Bundle,
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(toy_run.folder, tmp_path / "runs" / "toy")
+    text = toy.RECIPE + "\n[sharpening]\nsteps = 3\nby_heads = 20\n"
+    recipe.write_text(text, encoding="utf-8")
+    places: list[str | Path] = [
+        "--data",
+        toy_run.data,
+        "--runs",
+        tmp_path / "runs",
+        "--bundles",
+        tmp_path,
+    ]
+    assert "fr-en" in fails(monkeypatch, "sharpen", recipe, *places)
+    run = open_run(recipe, toy_run.data, tmp_path / "runs")
+    before = run.best.read_bytes()
+    monkeypatch.setattr(commands, "reverse_of", lambda *_: toy_bundle.folder)
+    commands.sharpen(recipe, toy_run.data, tmp_path / "runs")
+    assert 0 < np.count_nonzero(load_ragged(run.path(sharpen.AGREED))["links"].lengths) <= 20
+    assert run.path("unsharpened.pt").read_bytes() == before != run.best.read_bytes()
 
 
 def test_subwords_are_trained_and_the_corpus_encoded(recipe: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from model_export import checkpoint, sharpen
 from model_export.config import Sharpening
+from model_export.corpus import Ragged
 from model_export.run import Run, load_corpus, save_corpus, save_ragged
 from model_export.sharpen import SharpenError
 from model_export.train import load_model
@@ -80,6 +81,16 @@ def test_pairs_are_drawn_more_evenly(run: Run) -> None:
         (batch,) = sharpen._batches(made, options)
         counts.append(len(batch.source))
     assert counts[1] > 3 * counts[0]
+
+
+def test_of_two_heads_only_pairs_that_they_linked_are_learnt(run: Run) -> None:
+    count = len(load_corpus(run).source)
+    few = Ragged.of([[0] if i in (3, 5) else [] for i in range(count)])
+    save_ragged(run.path(sharpen.AGREED), links=few)
+    options = dataclasses.replace(OPTIONS, steps=1, by_heads=2, share_power=0.0)
+    (batch,) = sharpen._batches(run, options)
+    assert len(batch.source) == 2
+    assert batch.links.sum() == 2
 
 
 def test_a_model_without_head_cannot_be_sharpened(run: Run) -> None:
