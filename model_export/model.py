@@ -74,8 +74,7 @@ class Seq2Seq(nn.Module):
             nn.init.normal_(side.embedding.weight, std=sizes.embedding_std)
             if isinstance(side, TransformerEncoder | TransformerDecoder):
                 # A token enters with a variance of 1, as large as its position.
-                inputs = side.enter.in_features
-                nn.init.normal_(side.enter.weight, std=1 / (sizes.embedding_std * inputs**0.5))
+                side.enter.weight.data *= 3**0.5 / sizes.embedding_std
 
     @property
     def state_size(self) -> int:
