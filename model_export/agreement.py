@@ -33,7 +33,8 @@ def agreed_links(run: Run, reverse: Bundle, report: Report) -> Ragged:
     """Return links as in `Encoded.links` for a sample of the training pairs, none for the rest.
 
     The run's int8 graphs and a bundle of the other direction align each pair, and their links are
-    merged as the recipe's `sharpening` says. Of a word that is linked, all pieces are.
+    merged as the recipe's `sharpening` says. Of two linked words, each piece of the target is
+    linked to the piece of the source that the run's own head looks at most.
     """
     pairs = carried(corpus.training_pairs(run.data, run.recipe.corpus), run.recipe)
     rows: list[list[int]] = [[] for _ in pairs]
@@ -44,7 +45,7 @@ def agreed_links(run: Run, reverse: Bundle, report: Report) -> Ragged:
     for start in range(0, len(chosen), AT_ONCE):
         some = chosen[start : start + AT_ONCE]
         asked = [Pair(pairs[i].source, pairs[i].target) for i in some]
-        options = Options(attention="none", deadline=patient())
+        options = Options(attention="alignment", deadline=patient())
         made = wait(align_both_ways(forward, backward, asked, options, method))
         for i, one in zip(some, made, strict=True):
             rows[i] = sorted(_piece_links(one))
@@ -69,11 +70,13 @@ def _plain(pair: corpus.Pair) -> bool:
 
 
 def _piece_links(made: Alignment) -> Iterator[int]:
-    """Yield the packed links of pieces that the links of words say."""
+    """Yield the packed links of pieces for the links of words."""
+    assert made.attention is not None  # (target pieces + 1, source pieces + 1)
     sources, targets = _pieces_of_words(made.source), _pieces_of_words(made.target)
     for link in made.alignment:
-        for s in sources[link.source]:
-            yield from (s << 16 | t for t in targets[link.target])
+        pieces = sources[link.source]
+        for t in targets[link.target] if pieces else ():
+            yield pieces[int(made.attention[t, pieces].argmax())] << 16 | t
 
 
 def _pieces_of_words(side: Side) -> list[list[int]]:

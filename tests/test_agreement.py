@@ -63,10 +63,18 @@ def side(text: str, pieces: list[tuple[int, int]], words: list[tuple[int, int]])
     return Side(text, Span(0, len(text)), (*tokens, end), named)
 
 
-def test_all_pieces_of_linked_words_are_linked() -> None:
+def test_a_piece_is_linked_to_the_piece_that_it_looks_at_within_a_linked_word() -> None:
     source = side("red cats", [(0, 3), (3, 7), (7, 8)], [(0, 3), (4, 8)])
     target = side("chats roux", [(0, 3), (3, 5), (5, 10)], [(0, 5), (6, 10)])
     links = (Link(0, 1, 1.0), Link(1, 0, 1.0))
-    made = Alignment(source, target, None, links, "", 0.0)
-    expected = {(0, 2), (1, 0), (1, 1), (2, 0), (2, 1)}
-    assert {(packed >> 16, packed & 0xFFFF) for packed in _piece_links(made)} == expected
+    attention = np.array([[0.5, 0.4, 0.1, 0], [0.6, 0.1, 0.3, 0], [0.1, 0.9, 0, 0], [0, 0, 0, 1.0]])
+    made = Alignment(source, target, attention.astype(np.float32), links, "", 0.0)
+    found = {(packed >> 16, packed & 0xFFFF) for packed in _piece_links(made)}
+    assert found == {(0, 2), (1, 0), (2, 1)}
+
+
+def test_a_word_without_pieces_of_its_own_has_no_links() -> None:
+    source = side("l'ami", [(0, 5)], [(0, 2), (2, 5)])
+    target = side("friend", [(0, 6)], [(0, 6)])
+    made = Alignment(source, target, np.eye(2, dtype=np.float32), (Link(1, 0, 1.0),), "", 0.0)
+    assert list(_piece_links(made)) == []
