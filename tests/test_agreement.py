@@ -76,5 +76,5 @@ def test_a_piece_is_linked_to_the_piece_that_it_looks_at_within_a_linked_word() 
 def test_a_word_without_pieces_of_its_own_has_no_links() -> None:
     source = side("l'ami", [(0, 5)], [(0, 2), (2, 5)])
     target = side("friend", [(0, 6)], [(0, 6)])
-    made = Alignment(source, target, np.eye(2, dtype=np.float32), (Link(1, 0, 1.0),), "", 0.0)
+    made = Alignment(source, target, np.eye(2, dtype=np.float32), (Link(0, 0, 1.0),), "", 0.0)
     assert list(_piece_links(made)) == []
