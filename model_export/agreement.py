@@ -80,7 +80,7 @@ def _piece_links(made: Alignment) -> Iterator[int]:
 
 
 def _pieces_of_words(side: Side) -> list[list[int]]:
-    """Return which pieces each word has; a piece that crosses words is of the one that has most of it."""
+    """Return which pieces each word has; one that crosses words belongs where most of it is."""
     spans = [token.span for token in side.tokens[:-1]]
     of_piece = membership(spans, [word.span for word in side.words]).argmax(axis=1)  # (pieces + 1,)
     found: list[list[int]] = [[] for _ in side.words]
