@@ -53,17 +53,9 @@ def model_card(manifest: Manifest, recipe: Recipe) -> str:
 
 def _data(manifest: Manifest) -> str:
     keys = ("licence", "attribution", "url")
-    pairs = [
-        [str(row[key]) for key in ("corpus", "pairs", "share", *keys)]
-        for row in manifest.data
-        if "pairs" in row
-    ]
+    pairs = _columns(manifest.data, "corpus", "pairs", "share", *keys)
     table = _table(["corpus", "pairs", "share", "licence", "attribution", "source"], pairs)
-    texts = [
-        [str(row[key]) for key in ("corpus", "texts", "side", *keys)]
-        for row in manifest.data
-        if "texts" in row
-    ]
+    texts = _columns(manifest.data, "corpus", "texts", "side", *keys)
     if not texts:
         return table
     header = ["corpus", "texts", "side", "licence", "attribution", "source"]
@@ -71,12 +63,9 @@ def _data(manifest: Manifest) -> str:
 
 
 def _translation(manifest: Manifest, remark: str) -> str:
-    rows = [
-        [str(metric[key]) for key in ("set", "precision", "beam_size", "bleu", "chrf", "sentences")]
-        for metric in manifest.metrics
-        if "bleu" in metric
-    ]
-    signatures = next(metric for metric in manifest.metrics if "bleu" in metric)
+    found = [metric for metric in manifest.metrics if "bleu" in metric]
+    rows = _columns(found, "set", "precision", "beam_size", "bleu", "chrf", "sentences")
+    signatures = found[0]
     table = _table(["set", "precision", "beam", "BLEU", "chrF", "sentences"], rows)
     signed = f"sacreBLEU `{signatures['bleu_signature']}`, chrF `{signatures['chrf_signature']}`."
     parts = (table, signed, remark, _gains(manifest))
@@ -88,8 +77,7 @@ def _gains(manifest: Manifest) -> str:
     found = [metric for metric in manifest.metrics if "after" in metric]
     if not found:
         return ""
-    keys = ("after", "step", "pairs", "dev_bleu", "dev_chrf")
-    rows = [[str(metric[key]) for key in keys] for metric in found]
+    rows = _columns(found, "after", "step", "pairs", "dev_bleu", "dev_chrf")
     table = _table(["after", "step", "pairs", "BLEU", "chrF"], rows)
     return f"{GAINS.format_map(found[0])}\n\n{table}"
 
@@ -118,8 +106,7 @@ def _both_ways(manifest: Manifest) -> str:
     merged = [metric for metric in manifest.metrics if "symmetrized" in metric]
     if not merged:
         return ""
-    keys = ("set", "symmetrized", "aer", "alignment_precision", "alignment_recall")
-    rows = [[str(metric[key]) for key in keys] for metric in merged]
+    rows = _columns(merged, "set", "symmetrized", "aer", "alignment_precision", "alignment_recall")
     table = _table(["set", "symmetrized", "AER", "precision", "recall"], rows)
     return f"\n\nMerged with the links of {merged[0]['reverse']}:\n\n{table}"
 
@@ -158,6 +145,11 @@ def _verification(manifest: Manifest) -> str:
         "scales) and the service, and between a sentence alone and in a crowd:\n\n"
         + _table(header, rows)
     )
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], *keys: str) -> list[list[str]]:
+    """Return these columns of the rows that have them all."""
+    return [[str(row[key]) for key in keys] for row in rows if row.keys() >= set(keys)]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -70,6 +70,11 @@ class Run:
         lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
         return [json.loads(line) for line in lines]
 
+    def forget_after(self, step: int) -> None:
+        """Drop what the log tells of steps that a resumed run makes again."""
+        kept = [json.dumps(row) for row in self.logged() if row["step"] <= step]
+        self.path("log.jsonl").write_text("".join(f"{row}\n" for row in kept), encoding="utf-8")
+
     def dev_pairs(self) -> list[corpus.Pair]:
         """Pairs of the dev set that steers training."""
         return self.pairs([self.recipe.corpus.dev])

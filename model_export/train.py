@@ -4,7 +4,6 @@ A run that is stopped and resumed makes the same steps as one that was not: orde
 and sampling come from seeds and saved random state.
 """
 
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -241,7 +240,7 @@ def train(run: Run, device: torch.device, resume: bool, start: Path | None = Non
     trainer = Trainer(run, device)
     if resume:
         trainer.resume()
-        _forget_after(run.path("log.jsonl"), trainer.at.step)
+        run.forget_after(trainer.at.step)
     else:
         run.path("log.jsonl").unlink(missing_ok=True)
         trainer.watch.forget()
@@ -264,10 +263,3 @@ def train(run: Run, device: torch.device, resume: bool, start: Path | None = Non
         trainer.measure()
     trainer.watch.look_last(trainer.model, trainer.at.step)
     trainer.save()
-
-
-def _forget_after(log: Path, step: int) -> None:
-    """Drop what a log tells of steps that a resumed run makes again."""
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    kept = [line for line in lines if json.loads(line)["step"] <= step]
-    log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
