@@ -27,9 +27,6 @@ def label_links(source: Ragged, target: Ragged, *symmetrizations: str) -> tuple[
 
     Raises `AlignerError`.
     """
-    for name in symmetrizations:
-        if name not in METHODS:
-            raise AlignerError(f"unknown symmetrization {name!r}: {sorted(METHODS)}")
     found: list[list[list[int]]] = [[] for _ in symmetrizations]
     with tempfile.TemporaryDirectory() as folder:
         forward, backward = _run_aligner(source, target, Path(folder))

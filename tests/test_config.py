@@ -296,6 +296,14 @@ def test_gold_alignments_may_be_missing(tmp_path: Path) -> None:
     assert read(tmp_path, text).evaluation == config.Evaluation(("dev.tsv.gz",))
 
 
+@pytest.mark.parametrize("part", ["labels", "sharpening"])
+def test_an_unknown_symmetrization_is_named(tmp_path: Path, part: str) -> None:
+    (tmp_path / "base.toml").write_text(toy.RECIPE, encoding="utf-8")
+    text = f'extends = "base.toml"\n[{part}]\nsymmetrization = "vote"\n'
+    with pytest.raises(RecipeError, match=f"{part}.symmetrization must be one of.*grow-diag"):
+        read(tmp_path, text)
+
+
 def test_a_recipe_extends_another(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     base = read(tmp_path / "base", toy.RECIPE)

@@ -90,14 +90,6 @@ def test_a_short_answer_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         label("intersection")
 
 
-def test_an_unknown_symmetrization_is_named_before_any_work(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    install(monkeypatch, tmp_path, "sys.exit('was called')")
-    with pytest.raises(AlignerError, match=r"'vote'.*grow-diag.*intersection"):
-        label("vote")
-
-
 def test_coverage_counts_linked_target_pieces() -> None:
     links = Ragged.of([[0 << 16 | 1, 2 << 16 | 1], [0], []])
     assert labels.coverage(links, Ragged.of([[1, 2, 3], [4], [5]])) == pytest.approx(2 / 5)
