@@ -8,8 +8,6 @@ would serve it; `compared` shows what came of it.
 import json
 import math
 import shutil
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -20,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_export import config, corpus, draft, evaluate, scores
+from model_export import config, corpus, draft, evaluate, scores, speeds
 from model_export import train as training
 from model_export.config import Model
 from model_export.run import Run
@@ -46,7 +44,6 @@ their length.
 FEWEST = 20
 """Sentences that a class needs for a BLEU of its own."""
 
-TIMES, TIMED = 5, 500
 ENTROPY_SENTENCES = 300
 Report = Callable[[str], None]
 
@@ -133,8 +130,8 @@ def compare(run: Run, names: Sequence[str], device: torch.device, report: Report
     """Train and measure the variants of these names, all if there are none.
 
     A variant that was measured before is not trained again, and one whose training was
-    interrupted goes on; `results.json` in the run's folder holds what was measured. Serving
-    speeds are measured side by side, at the end. Raises `RecipeError` for a name that no
+    interrupted goes on; `results.json` in the run's folder holds what was measured. Speeds
+    are measured side by side, at the end. Raises `RecipeError` for a name that no
     variant has, and for results of another recipe or corpus.
     """
     strangers = set(names) - {variant.name for variant in VARIANTS}
@@ -147,14 +144,15 @@ def compare(run: Run, names: Sequence[str], device: torch.device, report: Report
         report(variant.name)
         known[variant.name] = asdict(_measure(_own(run, variant), variant, device))
         _write(run, list(known.values()))
+    there = [variant for variant in VARIANTS if variant.name in known]
     if any(math.isnan(row["serving_speed"]) for row in known.values()):
-        report("serving speeds")
-        there = [variant for variant in VARIANTS if variant.name in known]
-        speeds = _serving_speeds([_own(run, variant) for variant in there])
-        for variant, speed in zip(there, speeds, strict=True):
-            known[variant.name]["serving_speed"] = speed
+        report("speeds")
+        runs = [_own(run, variant) for variant in there]
+        learned, served = speeds.training(runs, device), speeds.serving(runs)
+        for variant, training_speed, serving_speed in zip(there, learned, served, strict=True):
+            known[variant.name].update(training_speed=training_speed, serving_speed=serving_speed)
         _write(run, list(known.values()))
-    return [Measured(**known[one.name]) for one in VARIANTS if one.name in known]
+    return [Measured(**known[variant.name]) for variant in there]
 
 
 def _results(run: Run) -> Path:
@@ -221,7 +219,7 @@ def _measure(run: Run, variant: Variant, device: torch.device) -> Measured:
         cross_aer=_aer(run, translator, "cross") if "cross" in kinds else None,
         head_aer=_aer(run, translator, "alignment") if "alignment" in kinds else None,
         parameters=sum(p.numel() for p in training.load_model(run).parameters()),
-        training_speed=_training_speed(run),
+        training_speed=math.nan,
         serving_speed=math.nan,
         entropy=_entropy(translator, pairs) if "cross" in kinds else None,
         bleu_by_length={
@@ -239,25 +237,6 @@ def _translate(translator: Translator, pairs: Sequence[corpus.Pair]) -> list[str
     return [one.text for one in wait(translator.translate([p.source for p in pairs], options))]
 
 
-def _serving_speeds(runs: Sequence[Run]) -> list[float]:
-    """Return target tokens a second of each, medians of rounds in which all take their turn."""
-    translators = [Translator(draft.open_draft(run, "int8"), evaluate.CAPACITY) for run in runs]
-    pairs = runs[0].pairs(runs[0].recipe.evaluation.translation[:1])
-    sources = [pair.source for pair in pairs[:TIMED]]
-    speeds = [[_speed(one, sources) for one in translators] for _ in range(TIMES)]
-    for translator in translators:
-        translator.close(0.0)
-    return [round(statistics.median(column)) for column in zip(*speeds, strict=True)]
-
-
-def _speed(translator: Translator, sources: Sequence[str]) -> float:
-    options = Options(attention="none", split_sentences=False, deadline=patient())
-    start = time.perf_counter()
-    made = wait(translator.translate(sources, options))
-    tokens = sum(len(s.best.target.tokens) for one in made for s in one.sentences)
-    return tokens / (time.perf_counter() - start)
-
-
 def _aer(run: Run, translator: Translator, kind: str) -> float | None:
     """Return the AER by the best rule of the tuning set, over the other sets; None without gold."""
     options = run.recipe.evaluation
@@ -269,12 +248,6 @@ def _aer(run: Run, translator: Translator, kind: str) -> float | None:
     rows = [row for name in others for row in run.gold(name)]
     score = evaluate.alignment_score(evaluate.attend(translator, rows), rule)
     return round(float(score.aer), 2)
-
-
-def _training_speed(run: Run) -> float:
-    """Return target tokens a second; not a number after so few steps that none was logged."""
-    speeds = [float(row["tokens_per_second"]) for row in run.logged() if "token" in row]
-    return round(statistics.median(speeds)) if speeds else math.nan
 
 
 def _entropy(translator: Translator, pairs: Sequence[corpus.Pair]) -> float:

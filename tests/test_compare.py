@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_export import compare, config, explain
+from model_export import compare, config, explain, speeds
 from model_export import train as training
 from model_export.compare import SENTENCES, VARIANTS, Measured, Variant
 from model_export.corpus import Pair
@@ -34,6 +34,12 @@ def some(name: str) -> Measured:
         name, 31.25, 50.0, 20.0, 10.0, 3_140_000, 12_345.0, 6_789.0, 1.234,
         {"dev": {"1–4": 30.0, "5–7": 20.0}}, [pair] * len(SENTENCES),
     )  # fmt: skip
+
+
+def without_speeds(patch: pytest.MonkeyPatch) -> None:
+    """Let nothing be timed."""
+    patch.setattr(speeds, "training", lambda runs, device: [9.0] * len(runs))
+    patch.setattr(speeds, "serving", lambda runs: [7.0] * len(runs))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +71,7 @@ def measured(run: Run) -> list[Measured]:
         patch.setattr(training, "LOG_EVERY", STEPS // 3)
         patch.setattr(training, "faster_in_bf16", lambda _: False)
         found = compare.compare(run, NAMES, CPU, told.append)
-    assert told == [*NAMES, "serving speeds"]
+    assert told == [*NAMES, "speeds"]
     return found
 
 
@@ -159,19 +165,19 @@ def test_more_variants_are_added_in_the_order_of_the_table(
         asked.append((own.folder.name, own.recipe.model.attention.kind))
         return dataclasses.replace(some(variant.name), serving_speed=math.nan)
 
-    def stop(runs: list[Run]) -> list[float]:
+    def stop(runs: list[Run], device: torch.device) -> list[float]:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(compare, "_measure", measure)
-    monkeypatch.setattr(compare, "_serving_speeds", stop)
+    monkeypatch.setattr(speeds, "training", stop)
     with pytest.raises(KeyboardInterrupt):
         compare.compare(copy, ["dot", "none"], CPU, lambda _: None)
-    monkeypatch.setattr(compare, "_serving_speeds", lambda runs: [7.0] * len(runs))
+    without_speeds(monkeypatch)
     found = compare.compare(copy, ["dot", "none"], CPU, lambda _: None)
     assert asked == [("dot", "dot")]
     assert [row.name for row in found] == ["none", "dot", "Transformer"]
-    assert {row.serving_speed for row in found} == {7.0}, "all in one go"
-    again = [dataclasses.replace(row, serving_speed=7.0) for row in measured]
+    assert {(row.training_speed, row.serving_speed) for row in found} == {(9.0, 7.0)}, "in one go"
+    again = [dataclasses.replace(row, training_speed=9.0, serving_speed=7.0) for row in measured]
     assert [found[0], found[2]] == again
     written = json.loads(copy.path("results.json").read_text(encoding="utf-8"))
     assert [row["name"] for row in written["rows"]] == ["none", "Transformer", "dot"]
@@ -191,7 +197,7 @@ def test_without_names_all_are_measured(
     for name in compare.SHARED:
         shutil.copyfile(run.path(name), fresh.path(name))
     monkeypatch.setattr(compare, "_measure", lambda own, variant, device: some(variant.name))
-    monkeypatch.setattr(compare, "_serving_speeds", lambda runs: [7.0] * len(runs))
+    without_speeds(monkeypatch)
     found = compare.compare(fresh, (), CPU, lambda _: None)
     assert [row.name for row in found] == [variant.name for variant in VARIANTS]
     folders = [path for path in fresh.folder.iterdir() if path.is_dir()]
