@@ -13,10 +13,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from service import memory
+from service import device, memory, quarantine
 from service.catalog import Catalog
 from service.changes import Changes, between
-from service.device import PATIENCE
 from service.errors import InterlineaError, ReloadInProgress, ShuttingDown, Unavailable
 from service.generations import Generation, Generations
 from service.settings import Settings
@@ -145,7 +144,8 @@ class Life:
         await self._generations.end(self._settings.grace_seconds)
         tries = LAST_TRIES
         while self._loads and tries:  # nobody needs what they load, but the process waits for them
-            PATIENCE.lose()
+            device.PATIENCE.lose()
+            quarantine.PATIENCE.lose()
             await asyncio.wait(self._loads, timeout=LAST_SECONDS / LAST_TRIES)
             tries -= 1
 

@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     max_bundle_bytes: int = Field(
         default=2_147_483_648, ge=1, description="Most bytes of all files of a bundle together."
     )
+    max_bundle_memory: int = Field(
+        default=2_147_483_648,
+        ge=1,
+        description="Most bytes of memory that the trial of a bundle of others may take.",
+    )
     reload: bool = Field(
         default=False,
         description="Allow reload without keys, for a server behind a trusted network.",

@@ -5,16 +5,14 @@ tried and only then handed over. One bad bundle refuses all, and leaves nothing 
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from service import cores
-from service.bundle import digest, open_bundle
-from service.canary import prove
+from service import bundle, cores, quarantine
 from service.device import HOST, Device, find
 from service.engine import Capacity
-from service.errors import BundleError, DamagedBundle, InterlineaError
+from service.errors import BundleError
+from service.opening import naming, open_folder
 from service.settings import Settings
 from service.translator import Translator
 
@@ -54,24 +52,17 @@ class Shelf:
         """Return the translator of a folder that is as it was."""
         if running is None:
             return None
-        with _named(folder):
-            return running if digest(folder) == running.digest else None
+        with naming(folder):
+            return running if bundle.digest(folder) == running.digest else None
 
     def _open(self, folder: Path) -> Translator:
+        """Return a translator of a folder; what did not come with this package is tried apart."""
         settings = self._settings
-        with _named(folder):
-            bundle = open_bundle(folder, settings.max_bundle_bytes)
-            name = bundle.manifest.name
-            if name != folder.name:
-                raise DamagedBundle(f"its manifest is of a bundle that is called {name}")
-            translator = Translator(bundle, self._capacity, self._device)
-            try:
-                prove(translator, min(2, settings.max_beam))
-            except BaseException:
-                translator.close(0.0)
-                raise
-            log.info("bundle %s %s translates", name, bundle.manifest.version)
-            return translator
+        digest = None if folder.parent == EMBEDDED else quarantine.admit(folder, settings)
+        translator = open_folder(folder, settings, self._capacity, self._device, digest)
+        manifest = translator.manifest
+        log.info("bundle %s %s translates", manifest.name, manifest.version)
+        return translator
 
     def _folders(self) -> list[Path]:
         """Return the folders to serve; an extra bundle takes the place of an embedded namesake."""
@@ -105,19 +96,3 @@ def _inside(root: Path) -> list[Path]:
     except OSError as error:
         raise BundleError(f"{root} is not a folder of bundles: {error.strerror}") from error
     return [one for one in found if one.is_dir() and not one.name.startswith((".", "_"))]
-
-
-@contextmanager
-def _named(folder: Path) -> Iterator[None]:
-    """Let every failure with a bundle be a `BundleError` that names it."""
-    detail = {"bundle": folder.name}
-    try:
-        yield
-    except BundleError as error:
-        named = folder.name in error.message
-        message = error.message if named else f"{folder.name}: {error.message}"
-        raise type(error)(message, {**detail, **(error.detail or {})}) from error
-    except Exception as error:  # nobody has looked into it: anything may come of it
-        log.exception("bundle %s cannot be used", folder.name)
-        what = error.message if isinstance(error, InterlineaError) else repr(error)
-        raise DamagedBundle(f"{folder.name} cannot be used: {what}", detail) from error

@@ -37,7 +37,7 @@ GROUPS = {
     4.5: ("translation", "options"),
     4.75: ("units",),
     4.9: ("reading", "demand"),
-    5: ("translator", "canary", "shelf", "catalog", "directions"),
+    5: ("translator", "canary", "opening", "quarantine", "shelf", "catalog", "directions"),
     5.5: ("changes", "generations", "life"),
     6: (
         *(

@@ -21,6 +21,7 @@ def test_defaults() -> None:
         "bundles": None,
         "models": (),
         "max_bundle_bytes": 2_147_483_648,
+        "max_bundle_memory": 2_147_483_648,
         "reload": False,
         "device": "auto",
         "workers": 0,
