@@ -1,12 +1,13 @@
 """Finds what no translation changes: what is no language, or not one of the text.
 
-Addresses, code, placeholders, tags, file names, long numbers and product codes, emoji, and words
-in a foreign script. Everyday text must come out without a find, and any text in linear time: a
-pattern begins at one place of a run only, and gives back nothing that it has taken.
+Addresses, code, placeholders, tags, file names, amounts of money, long numbers and product codes,
+emoji, and words in a foreign script. Everyday text must come out without a find, and any text in
+linear time: a pattern begins at one place of a run only, and gives back nothing that it has taken.
 """
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import regex
@@ -24,16 +25,30 @@ _OPENS = r"(?<![^\s(\[{\"'=:,;«“‘\u2e80-\uffff])"
 """Where a path may begin: "café/thé" and "5 €/kg" have none."""
 
 _ADDRESSES = (
-    rf"(?:{_BEGINS}(?:https?|ftp)://|{_BEGINS}www\.)[{_LETTER}.~:/?#\[\]@!$&'()*+,;=%-]++",
+    (
+        rf"(?:{_BEGINS}(?:https?|ftp)://|{_BEGINS}www\.)"
+        rf"(?:[{_LETTER}.~:/?#\[\]@!$&'()*+,;=%-]++|\{{\w*\}})++"
+    ),
     rf"(?<![{_LETTER}.+-])[{_LETTER}.+-]++@[{_LETTER}-]++(?:\.[{_LETTER}-]++)++",
     rf"(?<![{_LETTER}@])@[{_LETTER}]{{2,}}+(?:\.[{_LETTER}]++)*+",
 )
+_ELEMENTS = (
+    "a audio button details dialog div form iframe img input li ol option p script select span "
+    "table td textarea th tr ul video"
+)
+"""Elements whose attributes may have no value, as in <input disabled>."""
+
 _MARKUP = (
-    r"(?<!`)`(?!\s)[^`\n]++(?<!\s)`(?!`)",
+    r"(?<!`)`(?!\s)[^`\n]++(?<!\s)`(?!`)|(?<!`)```[\w+-]*+(?!`)",
+    r"<!--(?:[^-\n]|-(?!->))*+-->|<(?:!DOCTYPE|\?xml)\b[^<>\n]*+>",
+    rf"(?<![\w<])<(?:{'|'.join(_ELEMENTS.split())})(?:\s++[a-z][a-z-]*+)++\s*+/?>",
     r"(?<!<)</?[A-Za-z][\w:.-]*+(?:\s[^<>\n=]*+=[^<>\n]*+|\s*+/)?>(?!>)",
     r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+\d*);",
     r"\{\{[^{}\n]*\}\}|\$?\{[^{}\n]*\}",
-    rf"%\([A-Za-z_]\w*\)[a-zA-Z]|(?<!\d)%(?:\d+\$)?[-+#]?\d*(?:\.\d+)?[sdifuxX@]{_ENDS}(?!['’])",
+    (
+        rf"(?:%\([A-Za-z_]\w*\)[a-zA-Z]"
+        rf"|(?<!\d)%(?:\d+\$)?[-+#]?\d*(?:\.\d+)?[sdifuxX@]{_ENDS}(?!['’]))(?:%%)?+|(?<!%)%%(?!%)"
+    ),
     rf"{_BEGINS}\$(?!(?:US|CA|CAN|AU|HK|NZ)D?{_ENDS})[A-Za-z_][{_LETTER}]*+{_ENDS}",
 )
 _ENDINGS = (
@@ -41,7 +56,8 @@ _ENDINGS = (
     "py js ts rs cpp java rb sh md txt csv json xml yml yaml toml html css pdf doc docx "
     "xls xlsx ppt pptx png jpg jpeg gif svg mp3 mp4 wav zip tar gz exe dll iso log ini cfg"
 )
-_STEP = rf"/\.?+[{_LETTER}-]++(?:\.[{_LETTER}-]++)*+"
+_PART = rf"(?:[{_LETTER}-]++|\{{\w*\}})++"
+_STEP = rf"/\.?+{_PART}(?:\.{_PART})*+"
 _NAMES = (
     (
         rf"(?<![{_LETTER}./\\-])[{_LETTER}-]++(?:[./\\][{_LETTER}-]++)*"
@@ -56,7 +72,17 @@ _NAMES = (
 _PLAIN_NUMBERS = "[AP]M|ST|ND|RD|TH|S|E|ER|ERE|EME|H(?:\\d\\d)?|J|MIN|[KMB]|K[MG]|[CM]M"
 """What follows digits in words that are translated: 10AM, 1ST, 20E, 10H30, 5M."""
 
+_SIGN = "(?:(?:US|CA|AU|NZ|HK|[AC])?\\$|[€£¥￥₹₽₩₺₪฿])"
+_AMOUNT = r"\d++(?:[.,\u00a0\u202f]\d++|[ ]\d{3}(?!\d))*+"
+_MONEY = (
+    rf"{_BEGINS}-?{_SIGN}[ \u00a0\u202f]?{_AMOUNT}(?:[ \u00a0]?[kKMB]n?{_ENDS})?+",
+    rf"(?<![\w.,-]){_AMOUNT}[ \u00a0\u202f]?{_SIGN}(?![\w$])",
+)
 _NUMBERS = (
+    r"(?<![\w.,-])\d{1,3}(?:[ \u00a0\u202f]\d{3}){2,}+(?![\w,.]\d)(?!\d)",
+    r"(?<![\w.,-])-?\d++(?:[.,]\d++)?[ \u00a0\u202f]?°[CF]?(?!\w)",
+    r"(?<![\w-])[01]\d{1,3}(?P<gap>[ -])\d{3,4}(?P=gap)\d{4}(?![\w-])",
+    rf"{_BEGINS}[A-Za-z]{{2,}}+\d{{1,4}}{_ENDS}",
     r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?!\w)",
     rf"{_BEGINS}(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{{7,}}+{_ENDS}",
     r"(?<![\w-])\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d)?)?(?![\w-])",
@@ -73,11 +99,9 @@ _NUMBERS = (
     ),
 )
 _CONTROLS = (r"[\x01-\x08]",)
-_PLAIN = re.compile(
-    "|".join(f"(?:{one})" for one in (*_MARKUP, *_ADDRESSES, *_NAMES, *_NUMBERS, *_CONTROLS)),
-    re.ASCII,
-)
-_HINT = re.compile(r"[\x01-\x08`@<>{}%$&_\\/\d]|\.\w|--\w|\(\)", re.ASCII)
+_ALL = (*_MARKUP, *_ADDRESSES, *_NAMES, *_MONEY, *_NUMBERS, *_CONTROLS)
+_PLAIN = re.compile("|".join(f"(?:{one})" for one in _ALL), re.ASCII)
+_HINT = re.compile(r"[\x01-\x08`@<>{}%$&_\\/\d€£¥]|\.\w|--\w|\(\)", re.ASCII)
 """What a text has that `_PLAIN` may find something in; most have not, and are soon done with."""
 
 _PICTURE = r"\p{Extended_Pictographic}(?:\p{EMod}|[\uFE0E\uFE0F\u20E3\U000E0020-\U000E007F])*+"
@@ -108,12 +132,32 @@ def find(text: str, language: str) -> list[Span]:
     found = [match.span() for match in _PLAIN.finditer(text)] if _HINT.search(text) else []
     base = language.split("-")[0].lower()
     if base not in _ASCII or not text.isascii():
-        found += [match.span() for match in _unicode(base).finditer(text, concurrent=False)]
+        found += _unwritten(text, base, found)
     spans: list[Span] = []
     for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
         if not spans or start >= spans[-1].end:
             spans.append(Span(start, _trimmed(text, start, end)))
     return spans
+
+
+def _unwritten(text: str, base: str, plain: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return emoji and foreign words; of one that runs into a plain find, what lies outside."""
+    pattern, starts = _unicode(base), [start for start, _ in plain]
+    found: list[tuple[int, int]] = []
+    for match in pattern.finditer(text, concurrent=False):
+        start, end = match.span()
+        first = bisect_left(starts, start)
+        if first and plain[first - 1][1] > start:
+            first -= 1
+        over = [one for one in plain[first : bisect_left(starts, end)] if one[1] > start]
+        if all(start <= one[0] and one[1] <= end for one in over):
+            found.append((start, end))
+            continue
+        edges = [start, *(edge for one in over for edge in one), end]
+        for left, right in zip(edges[::2], edges[1::2], strict=True):
+            inside = pattern.finditer(text, left, max(left, right), concurrent=False)
+            found += [one.span() for one in inside]
+    return found
 
 
 def _trimmed(text: str, start: int, end: int) -> int:

@@ -31,6 +31,23 @@ def contents(text: str, language: str = "en") -> list[str]:
         ("He said Привет, мой мир to 東京.", ["Привет", "мой мир", "東京"]),
         ("I ❤️ 👩‍💻 it 🇫🇷!", ["❤️", "👩‍💻", "🇫🇷"]),
         ("Ask @bob_smith.", ["@bob_smith"]),
+        ("It costs $20, US$ 5 or £9.99.", ["$20", "US$ 5", "£9.99"]),
+        ("He earns $50,000 a year, $2.5M in all.", ["$50,000", "$2.5M"]),
+        ("In 2019 $5 was 4€.", ["$5", "4€"]),
+        ("It is 25°C, or -3.5 °F.", ["25°C", "-3.5 °F"]),
+        ("%d%% of 100%%, %s.", ["%d%%", "%%", "%s"]),
+        (
+            "Open https://x.com/{id}/edit or /users/{id}/posts.",
+            ["https://x.com/{id}/edit", "/users/{id}/posts"],
+        ),
+        ("Call 138-1234-5678 or 020 7946 0958.", ["138-1234-5678", "020 7946 0958"]),
+        ("My iPhone14 plays mp3.", ["iPhone14", "mp3"]),
+        (
+            "<!DOCTYPE html> <!-- a - b --> <input disabled>",
+            ["<!DOCTYPE html>", "<!-- a - b -->", "<input disabled>"],
+        ),
+        ("```python", ["```python"]),
+        ("See 文档https://a.com/b now.", ["文档", "https://a.com/b"]),
         ("Tab\x01", ["\x01"]),
     ],
 )
@@ -42,7 +59,7 @@ def test_what_is_no_language_is_kept(text: str, kept: list[str]) -> None:
     "text",
     [
         "How was your day?",
-        "100% sure, 50% of it; I paid $5 in total.",
+        "100% sure, 50% of it; I paid 5 in total.",
         "He/she and/or 1/2.",
         "In 1984, 12,500 people paid 3.50 at 7PM.",
         "well-known -- e.g. in the U.S.A. - etc.",
@@ -59,6 +76,13 @@ def test_latin_words_are_foreign_in_chinese() -> None:
     assert contents("访问example.com吧", "zh-Hant") == ["example.com"]
 
 
+def test_a_foreign_word_takes_nothing_of_what_stands_beside_it() -> None:
+    assert contents("我的Email tom@example.com。", "zh") == ["Email", "tom@example.com"]
+    assert contents("看Google https://g.cn/a?b吧", "zh") == ["Google", "https://g.cn/a?b"]
+    assert contents("联系Tom tom.s@b.cn Smith吧", "zh") == ["Tom", "tom.s@b.cn", "Smith"]
+    assert contents("用Windows 10.0.1 Pro吧", "zh") == ["Windows 10.0.1 Pro"]
+
+
 def test_in_a_language_that_is_not_known_nothing_is_foreign() -> None:
     assert contents("Привет a@b.org", "ru") == ["a@b.org"]
 
@@ -67,10 +91,10 @@ def test_in_a_language_that_is_not_known_nothing_is_foreign() -> None:
     "text",
     [
         "L'employé/employeur, la santé/sécurité, le café/thé, été/hiver.",
-        "étudiant(e)/salarié(e), 25 €/mois, 5%/an, là/ici",
+        "étudiant(e)/salarié(e), un €/mois, 5%/an, là/ici",
         "100%d'accord, 1ER, 20E, 10H30, 20H, 5KM, 10M, 100K",
         "C'est fini.de toute façon. --Bonjour, dit-il. --Oh",
-        "Her résumé/CV, (his)/her, yes /no, $2.5M, 1.234.567,89 €",
+        "Her résumé/CV, (his)/her, yes /no, 3.50, 12,500",
         "``hello'' and ``bye'', `hello there' and `bye', <<Bonjour>>, x<y and y>z",
         "lʼhomme, Hawaiʻi, $US, Ke$ha, 978-3-16",
     ],
@@ -89,6 +113,10 @@ def test_signs_between_words_are_language(text: str) -> None:
         ("PHOTO.JPG and mon_fichier_été", ["PHOTO.JPG", "mon_fichier_été"]),
         ("1-800-555-0199", ["1-800-555-0199"]),
         ("1️⃣ ❤️🎉", ["1️⃣", "❤️🎉"]),
+        (
+            "Ça coûte 20 €, 3,50€, 1.234,89 € pour 1 500 000 habitants.",
+            ["20 €", "3,50€", "1.234,89 €", "1 500 000"],
+        ),
     ],
 )
 def test_accents_and_ends_of_sentences_are_no_borders(text: str, kept: list[str]) -> None:
@@ -119,6 +147,16 @@ def test_accents_and_ends_of_sentences_are_no_borders(text: str, kept: list[str]
         "#",
         "--",
         "1234-",
+        "$1",
+        "1 ",
+        "1,1",
+        "ab1",
+        "<!--",
+        "<a b",
+        "/{a}",
+        "%%",
+        "```",
+        "é\u0301",
     ],
 )
 @pytest.mark.parametrize("language", ["en", "zh"])
