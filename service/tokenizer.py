@@ -14,7 +14,9 @@ spelled in byte pieces here.
 import codecs
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 
@@ -22,6 +24,8 @@ from service.errors import DamagedBundle, InvalidEncoding
 from service.segmentation import Span
 
 MARK = "\u2581"
+KNOWN = 8192
+"""Characters of which is remembered whether they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Tokenizer:
         }
         self._byte_ids = {value: i for i, value in self._bytes.items()}
         self._silent = {i for i in range(self.size) if self._model.is_control(i)}
+        self.knows = lru_cache(KNOWN)(partial(_knows, self._model, frozenset(self._bytes)))
+        """Whether a character needs no byte pieces."""
 
     def byte_id(self, value: int) -> int:
         """Return the id of a byte's own piece."""
@@ -192,6 +198,10 @@ def _may_grow(data: bytes) -> bool:
         return not codecs.getincrementaldecoder("utf-8")().decode(data)
     except UnicodeDecodeError:
         return False
+
+
+def _knows(model: Any, byte_ids: frozenset[int], character: str) -> bool:
+    return byte_ids.isdisjoint(model.encode(character))
 
 
 def check_unicode(text: str) -> None:

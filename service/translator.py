@@ -21,6 +21,7 @@ from service.engine import Capacity, Engine
 from service.errors import InterlineaError, InvalidBeam
 from service.hypotheses import UNGUARDED, Chosen, Path, Source
 from service.keeping import restore
+from service.legible import loud
 from service.manifest import Manifest
 from service.options import AttentionKind, Options, Pair
 from service.reading import Reader, Reading
@@ -174,6 +175,7 @@ class Translator:
     ) -> TokenChosen:
         ends = chosen.token == self._target.eos
         added = spelling.end() if ends else spelling.add(chosen.token)
+        added = loud(added) if place.unit.shouted else added
         delta = "" if options.script else restore(added, place.unit.carried).whole
         row = self._reader.row(chosen.attention, options)
         special = EOS if ends else None

@@ -15,6 +15,7 @@ from service.bundle import Bundle
 from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
 from service.hypotheses import Path
 from service.keeping import STAND_INS, Kept, Swapped, restore, swap, swap_kept, swap_pair
+from service.legible import loud, read, unknown
 from service.manifest import Language
 from service.segmentation import Span
 from service.tokenizer import Encoded, Tokenizer, check_unicode
@@ -28,13 +29,17 @@ Role = Literal["source", "target"]
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A text made ready: where it lies, its ids, its words, and what stand-ins are in its ids."""
+    """A text made ready: where it lies, its ids, its words, and what stand-ins are in its ids.
+
+    It was `shouted` if it was all in capitals, which the ids are not.
+    """
 
     text: str
     start: int
     encoded: Encoded
     words: tuple[Span, ...]
     kept: tuple[Kept, ...] = ()
+    shouted: bool = False
 
     @property
     def carried(self) -> dict[str, str]:
@@ -126,7 +131,8 @@ class Units:
         """
         ids = path.tokens[:-1] if path.finished else path.tokens
         decoded = self.tokenizers["target"].decode(ids)
-        swapped = restore(scripts.written(decoded.text, script), source.carried)
+        text = scripts.written(loud(decoded.text) if source.shouted else decoded.text, script)
+        swapped = restore(text, source.carried)
         return self._ready(swapped, start, "target", Encoded(ids, decoded.spans))
 
     def turned(self, pair: UnitPair) -> UnitPair:
@@ -161,7 +167,16 @@ class Units:
         return _Given(joiner.join(text), tuple(spans))
 
     def _kept(self, text: str, role: Role) -> list[Span]:
-        return find(text, self._languages[role].code) if self._stand_ins else []
+        """Return what a translation is to keep: what is no language, and what cannot be read."""
+        if not self._stand_ins:
+            return []
+        found = find(text, self._languages[role].code)
+        taken = bytearray(len(text))
+        for span in found:
+            taken[span.start : span.end] = b"\1" * len(span)
+        more = unknown(text, self.tokenizers[role].knows)
+        found += [span for span in more if not any(taken[span.start : span.end])]
+        return sorted(found, key=lambda span: span.start)
 
     def _taken_over(self, unit: Unit, role: Role) -> Unit:
         swapped = swap_kept(unit.text, unit.kept if self._stand_ins else ())
@@ -170,8 +185,11 @@ class Units:
     def _unit(
         self, swapped: Swapped, start: int, role: Role, given: tuple[Span, ...] | None = None
     ) -> Unit:
-        read = scripts.read(swapped.text, self._languages[role].code)
-        return self._ready(swapped, start, role, self.tokenizers[role].encode(read), given)
+        code, tokenizer = self._languages[role].code, self.tokenizers[role]
+        legible = read(swapped.text, tokenizer.knows, code)
+        encoded = tokenizer.encode(scripts.read(legible.text, code))
+        encoded = Encoded(encoded.ids, legible.in_given(encoded.spans))
+        return self._ready(swapped, start, role, encoded, given, legible.shouted)
 
     def _ready(
         self,
@@ -180,6 +198,7 @@ class Units:
         role: Role,
         encoded: Encoded,
         given: tuple[Span, ...] | None = None,
+        shouted: bool = False,
     ) -> Unit:
         """Return a text that was encoded with stand-ins, as what it is without them."""
         if swapped.kept:
@@ -188,7 +207,7 @@ class Units:
             whole = [one.span for one in swapped.kept]
             language = self._languages[role]
             given = words.words(scripts.read(swapped.whole, language.code), language.words, whole)
-        return Unit(swapped.whole, start, encoded, given, swapped.kept)
+        return Unit(swapped.whole, start, encoded, given, swapped.kept, shouted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ GROUPS = {
         *("tally", "timing", "fields", "memory", "bucket"),
     ),
     1.25: (
-        *("keeping", "untranslatable", "keys", "visit", "files", "external_data", "pulse"),
-        *("patience", "deadline", "turns"),
+        *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),
+        *("pulse", "patience", "deadline", "turns"),
     ),
     1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     1.75: ("manifest",),
@@ -85,7 +85,7 @@ OWNERS = {
     "sentencepiece": {"service.tokenizer", "model_export.subwords"},
     "sentencex": {"service.segmentation"},
     "opencc": {"service.scripts"},
-    "regex": {"service.untranslatable", "service.words"},
+    "regex": {"service.legible", "service.untranslatable", "service.words"},
     "rjieba": {"service.words"},
 }
 """Libraries that one file, or few, may import; that file translates their errors."""

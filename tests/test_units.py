@@ -2,10 +2,12 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from service.bundle import Bundle
 from service.errors import BundleError, DamagedBundle, EmptyWord, RequestError, SentenceTooLong
+from service.hypotheses import Path
 from service.keeping import STAND_INS
 from service.segmentation import Span
 from service.units import UnitPair, Units, check_length, source_side
@@ -111,3 +113,22 @@ def test_unknown_stand_ins_damage_a_bundle(toy_bundle: Bundle) -> None:
     manifest = dataclasses.replace(toy_bundle.manifest, stand_ins="x")
     with pytest.raises(DamagedBundle, match="stand_ins"):
         Units(dataclasses.replace(toy_bundle, manifest=manifest))
+
+
+def test_what_cannot_be_read_is_kept_and_what_can_is_read(keeping: Units) -> None:
+    text = "th\u00ade cafe\u0301 → Łukasz x@y.fr"
+    unit = keeping.text(text, 0, "source")
+    assert list(unit.carried.values()) == ["→", "Łukasz", "x@y.fr"]
+    read = keeping.tokenizers["source"].encode("the café \x01 \x02 \x03")
+    assert unit.encoded.ids == read.ids
+    assert all(span.of(text) for span in unit.encoded.spans)
+    assert [span.of(text) for span in unit.words] == text.split()
+
+
+def test_what_was_shouted_is_answered_in_capitals(keeping: Units) -> None:
+    source = keeping.text("THE CAT SEES {NAME}", 0, "source")
+    assert source.shouted
+    assert source.encoded.ids == keeping.tokenizers["source"].encode("The cat sees \x01").ids
+    ids = keeping.tokenizers["target"].encode("le chat voit \x01").ids
+    path = Path(ids, np.zeros(len(ids), np.float32), {}, False)
+    assert keeping.written(path, 0, source, None).text == "LE CHAT VOIT {NAME}"

@@ -1,0 +1,172 @@
+"""A text as a model can read it, and where each character of that lies in the text as it was given.
+
+    composed        e and U+0301  ->  é
+    seen            soft hyphens, zero-width spaces and marks of direction are left out
+    plain           ﬁ -> fi, Ａ -> A, « -> “, é -> e: only what the model does not know itself
+    not shouted     I LOVE YOU.   ->  I love you.
+
+What was shouted is to be answered in capitals too: `loud`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import regex
+
+from service.segmentation import Span
+
+Knows = Callable[[str], bool]
+"""Whether a model knows a character, and need not spell it in bytes."""
+
+_UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}--\p{L}]", regex.V1)
+_LIKE = {
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63", "-"),
+    **dict.fromkeys("«„‟「『", "“"),
+    **dict.fromkeys("»」』", "”"),
+    "‹": "‘",
+    "›": "’",
+    "′": "'",
+    "″": '"',
+    "º": "°",
+}
+"""Signs that may be read as another."""
+
+_ENCLOSING = "*[]"
+"""Signs that stand around words, close to them: models do better if they see them."""
+
+_FOLDED = ("<compat>", "<wide>", "<narrow>", "<font>", "<noBreak>")
+"""Kinds of compatibility decompositions that keep the meaning; ² is no 2, and ½ no 1⁄2."""
+
+_FEWEST = 5
+"""Letters that make a shout: NATO is a name."""
+
+_I = re.compile(r"\bi\b")
+_PARTS = regex.compile(r"[\p{L}\p{M}\p{N}--\p{Han}]+|\S", regex.V1)
+_CLUSTER = regex.compile(r"(?s).\p{M}*")
+_HAN = regex.compile(r"\p{Han}")
+
+
+@dataclass(frozen=True, slots=True)
+class Legible:
+    """What is read of a text: character k of `text` is read off `begins[k]` to `ends[k]` of it.
+
+    Where both are empty they are k and k + 1. Of several characters that were one, the last
+    carries it and the others are empty at its start, as with byte pieces.
+    """
+
+    text: str
+    shouted: bool = False
+    begins: Sequence[int] = ()
+    ends: Sequence[int] = ()
+
+    def in_given(self, spans: Sequence[Span]) -> tuple[Span, ...]:
+        """Return where spans of `text` lie in the text as it was given."""
+        if not self.begins:
+            return tuple(spans)
+        size = self.ends[-1]
+        return tuple(
+            Span(self.begins[span.start], self.ends[span.end - 1])
+            if len(span)
+            else Span(*[self.begins[span.start] if span.start < len(self.text) else size] * 2)
+            for span in spans
+        )
+
+
+def read(text: str, knows: Knows, language: str) -> Legible:
+    """Return what a model that `knows` some characters can read of a text in a language."""
+    read = Legible(text) if _is_legible(text, knows) else _spelled_out(text, knows)
+    if not _is_shouted(read.text):
+        return read
+    return Legible(_calm(read.text, language), True, read.begins, read.ends)
+
+
+def unknown(text: str, knows: Knows) -> list[Span]:
+    """Return the words and signs of a text that its model could only spell in bytes.
+
+    Not Chinese characters, whose words are to be translated, well or badly; nor words in small
+    letters that can be read without their accents: a café is no name.
+    """
+    if all(map(knows, frozenset(text))):
+        return []
+    return [
+        Span(*match.span())
+        for match in _PARTS.finditer(text, concurrent=False)
+        if _is_unknown(unicodedata.normalize("NFC", match.group()), knows)
+    ]
+
+
+def loud(text: str) -> str:
+    """Return a text in capitals, character by character."""
+    return "".join(up if len(up := one.upper()) == 1 else one for one in text)
+
+
+def _is_legible(text: str, knows: Knows) -> bool:
+    return text.isascii() or (
+        unicodedata.is_normalized("NFC", text) and all(map(knows, frozenset(text)))
+    )
+
+
+def _spelled_out(text: str, knows: Knows) -> Legible:
+    parts: list[str] = []
+    begins: list[int] = []
+    ends: list[int] = []
+    for match in _CLUSTER.finditer(text, concurrent=False):
+        begin, end = match.span()
+        composed = unicodedata.normalize("NFC", match.group())
+        if composed == match.group() and len(composed) > 1:
+            units = [(one, begin + at, begin + at + 1) for at, one in enumerate(composed)]
+        else:
+            units = [(composed, begin, end)]
+        for unit, first, last in units:
+            part = "".join(_plain(one, knows) for one in unit)
+            parts.append(part)
+            begins += [first] * len(part)
+            ends += [first] * (len(part) - 1) + [last] * (len(part) > 0)
+    made = "".join(parts)
+    return Legible(made, False, begins, ends) if made.strip() else Legible(text)
+
+
+def _is_unknown(part: str, knows: Knows) -> bool:
+    strange = [one for one in part if not knows(one)]
+    if not strange or part in _ENCLOSING or _HAN.fullmatch(part, concurrent=False):
+        return False
+    is_name = part[0].isupper()
+    return any(_plain(one, knows) == one or (is_name and _bare(one) != one) for one in strange)
+
+
+def _plain(character: str, knows: Knows) -> str:
+    """Return what to read for a character; itself if nothing is better."""
+    if knows(character):
+        return character
+    if _UNSEEN.match(character, concurrent=False):
+        return ""
+    folded = _LIKE.get(character, character)
+    if unicodedata.decomposition(character).startswith(_FOLDED):
+        folded = unicodedata.normalize("NFKC", character)
+        folded = "".join(_LIKE.get(one, one) for one in folded)
+    if folded == character:
+        folded = _bare(character)
+    return folded if all(map(knows, folded)) else character
+
+
+def _bare(character: str) -> str:
+    """Return a letter without its accents."""
+    base, *marks = list(unicodedata.normalize("NFD", character))
+    return base if marks and all(map(unicodedata.combining, marks)) else character
+
+
+def _is_shouted(text: str) -> bool:
+    if not text.isupper():
+        return False
+    letters = [one for one in text if one.isalpha()]
+    return len(letters) >= _FEWEST and all(one.isupper() for one in letters)
+
+
+def _calm(text: str, language: str) -> str:
+    """Return capitals as a sentence is usually written, character by character."""
+    lower = "".join(down if len(down := one.lower()) == 1 else one for one in text)
+    first = next(at for at, one in enumerate(text) if one.isalpha())
+    made = lower[:first] + text[first] + lower[first + 1 :]
+    return _I.sub("I", made) if language.split("-")[0].lower() == "en" else made
