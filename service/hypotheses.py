@@ -75,6 +75,11 @@ class Path:
         """Mean log-probability of the tokens, `</s>` included."""
         return mean(self.scores)
 
+    def cut(self) -> "Path":
+        """Return it without its `</s>`, as if it had been cut at a limit."""
+        attention = {kind: rows[:-1] for kind, rows in self.attention.items()}
+        return Path(self.tokens[:-1], self.scores[:-1], attention, False)
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:

@@ -16,8 +16,8 @@ from service.errors import DamagedBundle, RequestError
 from service.hypotheses import Path
 from service.manifest import Manifest
 from service.options import AttentionKind, Options
-from service.translation import Matrix
-from service.units import UnitPair
+from service.translation import Hypothesis, Matrix
+from service.units import Unit, UnitPair, target_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,13 @@ class Reader:
     ) -> Diagnostics:
         source, target = pair.source.spelled(), pair.target.spelled()
         return diagnose(Seen(source, target, folded, self._rule.attention, links, self._bounds))
+
+
+def hypothesis(target: Unit, path: Path, read: Reading) -> Hypothesis:
+    """Return a target and what was read of it as an answer shows them."""
+    side = target_side(target, path)
+    reason = "stop" if path.finished else "length"
+    return Hypothesis(side, read.attention, read.links, path.score, reason, read.heads)
 
 
 class _Words:

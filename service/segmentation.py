@@ -16,6 +16,12 @@ import sentencex
 LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
 """What always ends a sentence: the mandatory breaks of UAX #14."""
 
+BLOCK_END = re.compile(
+    r"(?:</(?:p|div|li|ul|ol|dl|dt|dd|t[dhr]|table|h[1-6]|blockquote|section|option|title)>\s*+)++",
+    re.ASCII | re.IGNORECASE,
+)
+"""What ends a sentence of HTML: the end of a paragraph, an item, a cell, a heading."""
+
 UNSPACED = frozenset({"ja", "yue", "zh"})
 """Languages that put no space between two sentences."""
 
@@ -26,8 +32,10 @@ _TITLES: Mapping[str, re.Pattern[str]] = {  # those that the library misses
 _ENUMERATOR = re.compile(r"\d{1,3}\.")
 _BRACKETS = r")\]}〉》」』】〕〗）］｝｣"
 _QUOTES = "\"'’”»›"
+_END_TAG = r"</[A-Za-z][\w:.-]*\s*>"
 _LATE_CLOSERS = re.compile(
     rf"(?:\s*[{_BRACKETS}][{_BRACKETS}{_QUOTES}]*|[{_QUOTES}][{_BRACKETS}{_QUOTES}]*(?=\s|$))"
+    rf"?(?:{_END_TAG})*"
 )
 _PAIRED = re.compile(r"""[«»‹›“”‘„`"「」]|(?<!\w)'""")
 _SEEMS_TO_END = re.compile(rf"[.!?][{_QUOTES}]?\s")
@@ -89,7 +97,7 @@ def segment(text: str, language: str, split: bool) -> Segmented:
     Without `split` the text is one sentence, its inner line breaks kept. A lone surrogate raises
     `ValueError`, since it has no place in any text.
     """
-    ends = _sentence_ends(text, language) if split else iter((len(text),))
+    ends = _all_ends(text, language) if split else iter((len(text),))
     spans: list[Span] = []
     start = 0
     for end in ends:
@@ -100,12 +108,14 @@ def segment(text: str, language: str, split: bool) -> Segmented:
     return _segmented(text, spans)
 
 
-def join_gap(gap: str, language: str) -> str:
+def join_gap(gap: str, language: str, before: str = "") -> str:
     """An inner gap as it should stand between two sentences of the target language.
 
     Chinese and Japanese drop a gap unless it breaks the line; every other language widens an
-    empty one to a space.
+    empty one to a space, but for that which stands `before` a gap and ends in a tag.
     """
+    if before.endswith(">"):
+        return gap
     if language in UNSPACED:
         return gap if LINE_BREAK.search(gap) else ""
     return gap or " "
@@ -122,6 +132,14 @@ def _strip(text: str, start: int, end: int) -> Span:
     part = text[start:end]
     left = len(part) - len(part.lstrip())
     return Span(start + left, max(start + left, start + len(part.rstrip())))
+
+
+def _all_ends(text: str, language: str) -> Iterator[int]:
+    """Where sentences end, rising, those of blocks of HTML among them."""
+    ends = set(_sentence_ends(text, language))
+    if "</" in text:
+        ends.update(found.end() for found in BLOCK_END.finditer(text))
+    return iter(sorted(ends))
 
 
 def _sentence_ends(text: str, language: str) -> Iterator[int]:

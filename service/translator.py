@@ -20,37 +20,25 @@ from service.device_runner import open_runner
 from service.engine import Capacity, Engine
 from service.errors import InterlineaError, InvalidBeam
 from service.hypotheses import UNGUARDED, Chosen, Path, Source
-from service.keeping import restore
-from service.legible import loud
 from service.manifest import Manifest
 from service.options import AttentionKind, Options, Pair
-from service.reading import Reader, Reading
+from service.reading import Reader, hypothesis
 from service.repetition import allowed
 from service.search import Forced, Greedy, Search
 from service.segmentation import Segmented, join_gap, segment
 from service.tally import Load
-from service.tokenizer import Spelling, check_unicode
+from service.telling import Found, Place, Teller
+from service.tokenizer import check_unicode
 from service.translation import (
     Alignment,
-    Hypothesis,
     Progress,
     SentenceDone,
-    TokenChosen,
     TranslatedSentence,
     Translation,
 )
 from service.trial import try_out
 from service.turns import turns
-from service.units import EOS, Unit, UnitPair, Units, check_length, source_side, target_side
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A sentence of a request: which of which text it is."""
-
-    text: int
-    sentence: int
-    unit: Unit
+from service.units import Unit, UnitPair, Units, check_length, source_side, target_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +46,7 @@ class _Prepared:
     """The texts of a request, and all their sentences in order."""
 
     segmented: Sequence[Segmented]
-    places: Sequence[_Place]
+    places: Sequence[Place]
 
 
 class Translator:
@@ -73,6 +61,7 @@ class Translator:
         self._runner = open_runner(bundle.read, self.manifest.model, device)
         self._delays = {a.kind: a.delay for a in self.manifest.model.attention}
         self._reader = Reader(self.manifest)
+        self._teller = Teller(self._reader, self._delays, self._target.eos)
         self._estimator = Estimator(self.manifest.model, self._runner.width)
         self._engine = Engine(self._runner, capacity)  # last, since it starts threads
 
@@ -112,7 +101,8 @@ class Translator:
         prepared = await self._prepare(texts, options, meter)
         jobs = await self._jobs(prepared, options)
         answers = await self._run(jobs, options, meter)
-        return await self._finish(prepared, answers, options)
+        found = await self._found(prepared.places, answers, options, meter)
+        return await self._finish(prepared, found, options)
 
     async def stream(
         self, texts: Sequence[str], options: Options, meter: Meter = UNMETERED
@@ -125,18 +115,23 @@ class Translator:
         options = self._settled(options, "cross")
         prepared = await self._prepare(texts, options, meter)
         jobs = await self._jobs(prepared, options, watched=True)
-        answers: dict[int, list[Path]] = {}
+        answers: dict[int, Found] = {}
         spellings = [self._target.spelling() for _ in jobs]
         if jobs:
             async with self._events(jobs, options, meter) as events:
                 async for index, event in events:
                     place = prepared.places[index]
                     if isinstance(event, Chosen):
-                        yield self._told(place, event, spellings[index], options)
-                    else:
-                        answers[index] = event
-                        sentence = self._sentence(place.unit, event, 0, options)
-                        yield SentenceDone(place.text, place.sentence, sentence)
+                        if place.bare is None:
+                            yield self._teller.chosen(place, event, spellings[index], options)
+                        continue
+                    (found,) = await self._found([place], [event], options, meter)
+                    if place.bare is not None and options.beam_size == 1:
+                        for told in self._teller.late(place, *found[0], options):
+                            yield told
+                    answers[index] = found
+                    sentence = self._sentence(found, 0, options)
+                    yield SentenceDone(place.text, place.sentence, sentence)
         yield await self._finish(prepared, [answers[i] for i in range(len(jobs))], options)
 
     async def _prepare(self, texts: Sequence[str], options: Options, meter: Meter) -> _Prepared:
@@ -149,7 +144,7 @@ class Translator:
         for index, (text, _, sentence) in enumerate(found):
             self._units.check(sentence.text, index, text, "source")
         made = (
-            _Place(text, number, self._units.text(s.text, s.span.start, "source"))
+            self._place(text, number, self._units.text(s.text, s.span.start, "source"))
             for text, number, s in found
         )
         places = [place async for place in turns(made)]
@@ -158,29 +153,65 @@ class Translator:
         meter.begin(self._estimator.translation((place.unit for place in places), options))
         return _Prepared(segmented, places)
 
+    def _place(self, text: int, number: int, unit: Unit, is_text: bool = True) -> Place:
+        return Place(text, number, unit, self._units.untagged(unit) if is_text else None)
+
     async def _jobs(
         self, prepared: _Prepared, options: Options, watched: bool = False
     ) -> list[Job]:
-        made = (self._job(place.unit, options, watched) for place in prepared.places)
+        made = (self._job(place.read, options, watched) for place in prepared.places)
         return [job async for job in turns(made)]
 
-    async def _finish(
-        self, prepared: _Prepared, answers: Sequence[list[Path]], options: Options
-    ) -> list[Translation]:
-        async with aclosing(turns(zip(prepared.places, answers, strict=True))) as answered:
-            return [await self._assemble(one, answered, options) for one in prepared.segmented]
+    async def _found(
+        self,
+        places: Sequence[Place],
+        answers: Sequence[list[Path]],
+        options: Options,
+        meter: Meter,
+    ) -> list[Found]:
+        """Make hypotheses ready; those of sentences with tags get them back, and are read anew."""
+        found: list[Found] = []
+        again: list[tuple[Place, Found, int]] = []
+        async for place, paths in turns(zip(places, answers, strict=True)):
+            ready = [self._ready(place, path, options) for path in paths]
+            if place.bare is not None:
+                again += [(place, ready, rank) for rank in range(len(ready))]
+            found.append(ready)
+        if again:
+            jobs = [self._again(place, ready[rank][0]) for place, ready, rank in again]
+            anew = await self._run(jobs, options, meter, begun=True)
+            for (place, ready, rank), job, (path,) in zip(again, jobs, anew, strict=True):
+                pair, first = ready[rank]
+                if isinstance(job.search, Forced):
+                    ready[rank] = pair, path if first.finished else path.cut()
+                else:
+                    ready[rank] = self._ready(replace(place, bare=None), path, options)
+        return found
 
-    def _told(
-        self, place: _Place, chosen: Chosen, spelling: Spelling, options: Options
-    ) -> TokenChosen:
-        ends = chosen.token == self._target.eos
-        added = spelling.end() if ends else spelling.add(chosen.token)
-        added = loud(added) if place.unit.shouted else added
-        delta = "" if options.script else restore(added, place.unit.carried).whole
-        row = self._reader.row(chosen.attention, options)
-        special = EOS if ends else None
-        told = (delta, special, chosen.score, row.attention, row.heads)
-        return TokenChosen(place.text, place.sentence, chosen.step, *told)
+    def _again(self, place: Place, pair: UnitPair) -> Job:
+        """Read a pair with its tags; where that is too long, translate it with stand-ins."""
+        limits = self._units.limits
+        sides = (pair.source, limits["source"]), (pair.target, limits["target"])
+        if all(len(unit.encoded.ids) <= limit for unit, limit in sides):
+            return self._forced(pair)
+        return self._job(place.unit, Options())
+
+    def _ready(self, place: Place, path: Path, options: Options) -> tuple[UnitPair, Path]:
+        target = self._units.written(path, 0, place.read, options.script)
+        if place.bare is None:
+            return UnitPair(place.unit, target), path
+        read = self._reader.read(UnitPair(place.read, target), path, Options(attention="none"))
+        return self._units.retagged(place.unit, place.bare, target, read.links), path
+
+    def _forced(self, pair: UnitPair) -> Job:
+        ids = (*pair.source.encoded.ids, self._source.eos)
+        return Job(ids, Forced(self._about(len(ids)), pair.target.encoded.ids))
+
+    async def _finish(
+        self, prepared: _Prepared, found: Sequence[Found], options: Options
+    ) -> list[Translation]:
+        async with aclosing(turns(found)) as answered:
+            return [await self._assemble(one, answered, options) for one in prepared.segmented]
 
     def _segment(self, text: str, options: Options) -> Segmented:
         check_unicode(text)
@@ -205,35 +236,34 @@ class Translator:
         return Source(length, special.eos, special.bos, self._delays, copies, owed, known)
 
     async def _assemble(
-        self, one: Segmented, answered: AsyncIterator[tuple[_Place, list[Path]]], options: Options
+        self, one: Segmented, answered: AsyncIterator[Found], options: Options
     ) -> Translation:
         """Rejoin the next sentences and their gaps; target spans count from the whole's start."""
         gaps = self._target_gaps(one)
         text, sentences = gaps[0], []
         tokens, total = 0, 0.0
         for gap in gaps[1:]:
-            place, paths = await anext(answered)
-            sentence = self._sentence(place.unit, paths, len(text), options)
+            found = await anext(answered)
+            sentence = self._sentence(found, len(text), options)
             sentences.append(sentence)
             text += sentence.best.target.text + gap
-            tokens += len(paths[0].tokens)
-            total += sentence.best.score * len(paths[0].tokens)
+            count = len(found[0][1].tokens)
+            tokens += count
+            total += sentence.best.score * count
         return Translation(text, total / max(1, tokens), tuple(sentences))
 
-    def _sentence(
-        self, unit: Unit, paths: Sequence[Path], start: int, options: Options
-    ) -> TranslatedSentence:
-        targets = [self._units.written(path, start, unit, options.script) for path in paths]
-        read = [
-            self._reader.read(UnitPair(unit, target), path, options)
-            for target, path in zip(targets, paths, strict=True)
-        ]
-        best, *others = map(_hypothesis, targets, paths, read)
-        return TranslatedSentence(source_side(unit), best, tuple(others), read[0].diagnostics)
+    def _sentence(self, found: Found, start: int, options: Options) -> TranslatedSentence:
+        targets = [replace(pair.target, start=start) for pair, _ in found]
+        paths = [path for _, path in found]
+        read = [self._reader.read(pair, path, options) for pair, path in found]
+        best, *others = map(hypothesis, targets, paths, read)
+        source = source_side(found[0][0].source)
+        return TranslatedSentence(source, best, tuple(others), read[0].diagnostics)
 
     def _target_gaps(self, one: Segmented) -> list[str]:
         code = self.manifest.target.code
-        inner = [join_gap(gap, code) for gap in one.gaps[1:-1]]
+        before = zip(one.gaps[1:-1], one.sentences, strict=False)
+        inner = [join_gap(gap, code, sentence.text) for gap, sentence in before]
         return [one.gaps[0], *inner, *one.gaps[1:][-1:]]
 
     # ---------------------------------------------------------------------- align
@@ -274,7 +304,13 @@ class Translator:
             source = one.source if isinstance(one, UnitPair) else one
             check_length(source, limits["source"], index, index, "source")
         meter.begin(self._estimator.alignment(ready, options, passes))
-        lone = [one for one in ready if isinstance(one, Unit)]
+        lone = [
+            Place(
+                0, number, one, self._units.untagged(one) if isinstance(pair.source, str) else None
+            )
+            for number, (one, pair) in enumerate(zip(ready, pairs, strict=True))
+            if isinstance(one, Unit)
+        ]
         made = iter(await self._made(lone, options, meter))
         whole = [one if isinstance(one, UnitPair) else next(made) for one in ready]
         for index, one in enumerate(whole):
@@ -305,10 +341,7 @@ class Translator:
         Work that has `begun` is not refused because much is waiting.
         """
         options = self._settled(options, "alignment")
-        jobs = []
-        for pair in pairs:
-            ids = (*pair.source.encoded.ids, self._source.eos)
-            jobs.append(Job(ids, Forced(self._about(len(ids)), pair.target.encoded.ids)))
+        jobs = [self._forced(pair) for pair in pairs]
         answers = await self._run(jobs, options, meter, begun)
         return [
             self._aligned(pair, paths[0], options)
@@ -316,15 +349,12 @@ class Translator:
         ]
 
     async def _made(
-        self, sources: Sequence[Unit], options: Options, meter: Meter
+        self, places: Sequence[Place], options: Options, meter: Meter
     ) -> list[UnitPair]:
         """Translate what was given without a target."""
-        jobs = [self._job(unit, options) for unit in sources]
+        jobs = [self._job(place.read, options) for place in places]
         answers = await self._run(jobs, options, meter) if jobs else []
-        return [
-            UnitPair(unit, self._units.written(paths[0], 0, unit, options.script))
-            for unit, paths in zip(sources, answers, strict=True)
-        ]
+        return [best[0] for best, *_ in await self._found(places, answers, options, meter)]
 
     def _aligned(self, pair: UnitPair, path: Path, options: Options) -> Alignment:
         read = self._reader.read(pair, path, options)
@@ -367,9 +397,3 @@ class Translator:
                 {"beam_size": options.beam_size, "n_best": options.n_best},
             )
         return replace(options, attention=self._reader.asked(options, usual))
-
-
-def _hypothesis(target: Unit, path: Path, read: Reading) -> Hypothesis:
-    side = target_side(target, path)
-    reason = "stop" if path.finished else "length"
-    return Hypothesis(side, read.attention, read.links, path.score, reason, read.heads)

@@ -5,12 +5,13 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from service import scripts, words
+from service.alignment import Link
 from service.bundle import Bundle
 from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
 from service.hypotheses import Path
@@ -18,6 +19,7 @@ from service.keeping import STAND_INS, Kept, Swapped, restore, swap, swap_kept, 
 from service.legible import loud, read, unknown
 from service.manifest import Language
 from service.segmentation import Span
+from service.tagging import Linked, Untagged, retag, untag
 from service.tokenizer import Encoded, Tokenizer, check_unicode
 from service.translation import Side, Token, Word
 from service.untranslatable import find
@@ -57,6 +59,14 @@ class UnitPair:
 
     source: Unit
     target: Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A source without its tags, and these."""
+
+    tags: Untagged
+    unit: Unit
 
 
 class Units:
@@ -105,6 +115,21 @@ class Units:
     def text(self, text: str, start: int, role: Role) -> Unit:
         """Make a text ready that begins at `start` of the whole; what it keeps is swapped."""
         return self._unit(swap(text, self._kept(text, role), self._stand_ins), start, role)
+
+    def untagged(self, unit: Unit) -> "Bare | None":
+        """Return a source without its tags, ready; None if it has none, or nothing else."""
+        if "<" not in unit.text or not self._stand_ins:
+            return None
+        language = self._languages["source"]
+        untagged = untag(unit.text, find(unit.text, language.code), language.joiner)
+        return None if untagged is None else Bare(untagged, self.text(untagged.text, 0, "source"))
+
+    def retagged(self, source: Unit, bare: "Bare", target: Unit, links: Sequence[Link]) -> UnitPair:
+        """Return a source and what became of it without its tags, with these in both, ready."""
+        plain = [(link.source, link.target) for link in links]
+        linked = Linked(bare.unit.words, target.text, target.words, plain)
+        pair = self.pair(source.text, retag(bare.tags, linked))
+        return replace(pair, source=replace(pair.source, start=source.start))
 
     def given(self, text: str | tuple[str, ...], role: Role) -> Unit:
         """Make a given text or list of words ready; raises `EmptyWord` or `RequestError`."""

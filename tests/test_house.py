@@ -21,7 +21,7 @@ GROUPS = {
     ),
     1.25: (
         *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),
-        *("pulse", "patience", "deadline", "turns"),
+        *("tagging", "pulse", "patience", "deadline", "turns"),
     ),
     1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     1.75: ("manifest",),
@@ -36,7 +36,7 @@ GROUPS = {
     4: ("admission", "intake", "lane", "worker", "crew", "engine"),
     4.5: ("translation", "options"),
     4.75: ("units",),
-    4.9: ("reading", "demand"),
+    4.9: ("reading", "demand", "telling"),
     5: ("translator", "canary", "opening", "quarantine", "shelf", "catalog", "directions"),
     5.5: ("changes", "generations", "life"),
     6: (

@@ -182,6 +182,28 @@ def test_inner_gaps_suit_the_target(gap: str, language: str, expected: str) -> N
     assert join_gap(gap, language) == expected
 
 
+def test_a_sentence_that_ends_in_a_tag_keeps_its_gap() -> None:
+    assert join_gap("", "en", "Hello.</p>") == ""
+    assert join_gap(" ", "zh", "Hello.</p>") == " "
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("<p>Hi.</p><p>Bye.</p>", ["<p>Hi.</p>", "<p>Bye.</p>"]),
+        ("<ul><li>A</li> <li>B</li></ul>\nC", ["<ul><li>A</li>", "<li>B</li></ul>", "C"]),
+        ("See <b>this.</b> And that.", ["See <b>this.</b>", "And that."]),
+        ("<p>请点击<a>这里</a>。</p>", ["<p>请点击<a>这里</a>。</p>"]),
+        ("<b>One</b> line<br/>of two", ["<b>One</b> line<br/>of two"]),
+    ],
+)
+def test_blocks_end_sentences_and_closing_tags_stay_with_them(
+    text: str, sentences: list[str]
+) -> None:
+    found = segment(text, "zh" if "请" in text else "en", split=True)
+    assert [one.text for one in found.sentences] == sentences
+
+
 def test_spans() -> None:
     span = Span(2, 5)
     assert (len(span), span.of("ab😀def"), span.shift(-2)) == (3, "😀de", Span(0, 3))
