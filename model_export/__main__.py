@@ -105,10 +105,10 @@ def make_labels(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> Non
 
 @app.command()
 def train(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: bool = False) -> None:
-    """Train the model; `--resume` goes on exactly where the checkpoint stands."""
+    """Train the model; `--resume` goes on exactly where the checkpoint stands, if there is one."""
     run = open_run(recipe, data, runs)
     device = any_device()
-    training.train(run, device, resume)
+    training.train(run, device, resume, report=typer.echo)
     typer.echo(f"learning curve: {pictures.draw_curve(run)}")
     typer.echo(f"attentions: {pictures.draw_attentions(run, training.load_model(run))}")
 
@@ -158,9 +158,9 @@ def refine(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: boo
     device = any_device()
     refined = distil.refinement(run)
     start = refined.path("start.pt")
-    if not resume:
+    if not (resume and start.is_file()):
         shutil.copyfile(run.best, start)
-    training.train(refined, device, resume, start)
+    training.train(refined, device, resume, start, typer.echo)
     shutil.copyfile(refined.best, run.best)
     typer.echo(f"learning curve: {pictures.draw_curve(refined)}")
 

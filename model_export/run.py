@@ -17,6 +17,9 @@ from model_export.corpus import Encoded, Ragged
 from model_export.gold import Gold, read_gold, turned
 from service.tokenizer import Tokenizer
 
+CORPUS = ("source.model", "target.model", "corpus.npz", "links.npz", "shares.npy")
+"""What training reads from the run's folder: subword models, and the corpus made by them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

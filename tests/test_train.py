@@ -171,13 +171,51 @@ def test_the_seed_makes_the_model(prepared: Run, tmp_path: Path) -> None:
     assert not same(one, other)
 
 
-def test_a_finished_run_makes_no_more_steps(prepared: Run, whole: Run, tmp_path: Path) -> None:
-    shutil.copytree(whole.folder, tmp_path / "again")
-    again = Run(whole.recipe, whole.data, tmp_path / "again")
+def copied(run: Run, folder: Path, options: dict[str, Any]) -> Run:
+    """The run with all that it left in its folder, under other training options."""
+    shutil.copytree(run.folder, folder / "copied")
+    training_options = dataclasses.replace(run.recipe.training, **options)
+    recipe = dataclasses.replace(run.recipe, training=training_options)
+    return Run(recipe, run.data, folder / "copied")
+
+
+def test_a_finished_run_is_left_as_it_is(whole: Run, tmp_path: Path) -> None:
+    again = copied(whole, tmp_path, {"watched": ("ab ||| AB",), "checkpoint_minutes": 9.0})
+    again.best.write_bytes(b"refined since")
+    files = {path: path.read_bytes() for path in again.folder.iterdir()}
+    said: list[str] = []
+    training.train(again, CPU, True, report=said.append)
+    assert {path: path.read_bytes() for path in again.folder.iterdir()} == files
+    assert said == ["training was finished before"]
+
+
+@pytest.mark.parametrize("changed", [{"seed": 4}, {"steps": 7}, {"learning_rate": 1e-4}])
+def test_what_another_recipe_left_is_not_gone_on_with(
+    prepared: Run, whole: Run, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    again, alone = copied(whole, tmp_path, changed), fresh(prepared, tmp_path, changed)
+    said: list[str] = []
+    training.train(again, CPU, True, report=said.append)
+    training.train(alone, CPU, resume=False)
+    assert said == ["there is no checkpoint of this recipe and corpus: training begins afresh"]
+    for name in ("checkpoint", "best"):
+        assert same(*(checkpoint.load(getattr(run, name)) for run in (again, alone))), name
+    assert log_of(again, "chrf") == log_of(alone, "chrf")
+
+
+def test_a_start_that_breaks_off_leaves_nothing_of_an_older_run(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = copied(whole, tmp_path, {})
+    with monkeypatch.context() as patch:
+        stop_before(2, patch)
+        patch.setattr(Trainer, "save", lambda _: None)
+        with pytest.raises(Stop):
+            training.train(again, CPU, resume=False)
+    assert not again.checkpoint.exists()
+    assert not again.best.exists()
     training.train(again, CPU, resume=True)
-    after = checkpoint.load(again.checkpoint)
-    assert after["position"]["step"] == STEPS
-    assert same(after["model"], checkpoint.load(whole.checkpoint)["model"])
+    assert same(checkpoint.load(again.best), checkpoint.load(whole.best))
 
 
 def test_the_position_counts_every_batch_once(prepared: Run, whole: Run) -> None:
