@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from model_export import __main__ as commands
@@ -53,6 +54,30 @@ def test_help_lists_the_stages_in_the_order_of_the_chain() -> None:
     assert result.exit_code == 0
     listed = re.findall(r"^\W*([a-z]+) {2,}[A-Z]", result.output, re.MULTILINE)
     assert [name for name in listed if name in STAGES] == STAGES
+
+
+def documented() -> list[str]:
+    """The lines of shell in the guide to training."""
+    text = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def test_the_commands_of_the_guide_have_the_options_that_it_gives_them() -> None:
+    known = typer.main.get_group(commands.app).commands
+    calls = [line.partition("#")[0].split() for line in documented() if "-m model_export" in line]
+    assert len(calls) > 12
+    for call in calls:
+        assert call[:3] == ["python", "-m", "model_export"], "no variable that nobody reads"
+        if call[3] != "$stage":
+            options = {name for option in known[call[3]].params for name in option.opts}
+            assert {word for word in call if word.startswith("--")} <= options, call
+
+
+def test_a_loop_over_stages_ends_with_the_first_that_fails() -> None:
+    loops = [line for line in documented() if "$stage" in line]
+    assert len(loops) == 2
+    assert all(line.endswith("|| break") for line in loops)
 
 
 @pytest.mark.parametrize("stage", STAGES)
