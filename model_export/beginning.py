@@ -29,6 +29,7 @@ def begin(run: Run, start: Path | None = None) -> None:
     now = _training(run, start)
     for path in (run.path(NOTE), run.checkpoint, run.best, run.path("log.jsonl")):
         path.unlink(missing_ok=True)
+    run.forget_former()
     run.path(NOTE).write_text(now, encoding="ascii")
 
 

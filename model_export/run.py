@@ -51,8 +51,27 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """The weights that did best on the dev set."""
+        """The weights that did best on the dev set, refined and sharpened since as it may be."""
         return self.path("best.pt")
+
+    @property
+    def unrefined(self) -> Path:
+        """What `refine` began with, if it did: the best weights of `train`."""
+        return self.path("unrefined.pt")
+
+    @property
+    def unsharpened(self) -> Path:
+        """What `sharpen` began with, if it did."""
+        return self.path("unsharpened.pt")
+
+    def before_sharpening(self) -> Path:
+        """Return the best weights whose alignment head was not trained on alone."""
+        return self.unsharpened if self.unsharpened.is_file() else self.best
+
+    def forget_former(self) -> None:
+        """Drop what later stages began with: there are new weights to begin with."""
+        for path in (self.unrefined, self.unsharpened):
+            path.unlink(missing_ok=True)
 
     def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
         """Source and target tokenizer."""

@@ -60,10 +60,10 @@ def build_model(run: Run) -> Seq2Seq:
     return Seq2Seq(source.size, target.size, run.recipe.model)
 
 
-def load_model(run: Run) -> Seq2Seq:
-    """Return the best model of a run, ready for inference."""
+def load_model(run: Run, weights: Path | None = None) -> Seq2Seq:
+    """Return the model of a run with its best weights, or with others, ready for inference."""
     model = build_model(run)
-    model.load_state_dict(checkpoint.load(run.best)["model"])
+    model.load_state_dict(checkpoint.load(weights or run.best)["model"])
     return model.eval()
 
 
@@ -224,6 +224,7 @@ class Trainer:
         self.run.log(step=self.at.step, chrf=found.chrf, bleu=found.bleu)
         if found.chrf > self.at.best:
             self.at.best, self.at.since_best = found.chrf, 0
+            self.run.forget_former()
             checkpoint.save(self.run.best, {"model": model.state_dict()})
         else:
             self.at.since_best += 1

@@ -81,8 +81,11 @@ def test_the_weights_to_start_from_are_part_of_it(run: Run, tmp_path: Path) -> N
 
 def test_who_begins_forgets_what_is_left_of_others(run: Run) -> None:
     run.best.write_bytes(b"of the older training")
+    run.unrefined.write_bytes(b"of the older training")
+    run.unsharpened.write_bytes(b"of the older training")
     run.log(step=3, chrf=99.0)
     beginning.begin(run)
     assert not run.checkpoint.exists()
-    assert not run.best.exists()
+    for former in (run.best, run.unrefined, run.unsharpened):
+        assert not former.exists()
     assert run.logged() == []

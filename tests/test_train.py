@@ -301,7 +301,9 @@ def test_the_best_weights_are_kept(
     for value in (1.0, 2.0, 3.0, 4.0):
         with torch.no_grad():
             cast(Seq2Seq, trainer.averaged.module).decoder.bias.fill_(value)
+        trainer.run.unrefined.write_bytes(b"former")
         trainer.measure()
+        assert trainer.run.unrefined.exists() == (value in (2.0, 4.0)), "as long as best.pt lasts"
         kept.append(load_model(trainer.run).decoder.bias[0].item())
     assert kept == [1.0, 1.0, 3.0, 3.0]
     assert (trainer.at.best, trainer.at.since_best) == (31.0, 1)
