@@ -1,6 +1,7 @@
 """Quality against speed: what is measured of every way to serve, and how it is drawn."""
 
 import dataclasses
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ from benchmarks import interleave, report
 from benchmarks.interleave import Effort
 from model_export.decode import greedy
 from model_export.run import Run
+from service import cores
 from service.bundle import Bundle
 from tests.architectures import lively, network
 from tests.figures import PNG, curves
@@ -110,12 +112,36 @@ def test_a_run_is_filled_and_reads_its_own(
 
     translator = ctranslate2.Translator
     monkeypatch.setattr(ctranslate2, "Translator", exact)
-    monkeypatch.setattr(record, "load_model", lambda run: model)
     texts = Texts(["The king sees the queen.", "The moon."], ["", ""], "fr")
-    filled = Filled(toy_run, texts, tmp_path / "filled", Layout(2, 1))
+    filled = Filled(toy_run, model, texts, tmp_path / "filled", Layout(2, 1))
     assert asked == ["int8 2×1"]
     ids = [source.encode(text).ids for text in texts.sources]
     limit = 3 * max(len(one) + 1 for one in ids) + 20
     expected = greedy(model, ids, limit)
     assert filled.translate(1) == expected
     assert filled.text(expected[0]) == target.decode(expected[0]).text
+
+
+def test_our_engine_and_ctranslate2_serve_the_same_weights(
+    toy_run: Run, toy_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Graphs of other weights lie in the run's folder, from an earlier export."""
+    run = dataclasses.replace(toy_run, folder=Path(shutil.copytree(toy_run.folder, tmp_path / "r")))
+    source, target = run.tokenizers()
+    small = network("transformer", "transformer", "multi-head", alignment_head=0)
+    sizes = dataclasses.replace(small, decoder=dataclasses.replace(small.decoder, heads=2))
+    model = lively(sizes, pieces=(source.size, target.size))
+    texts = Texts(["The king sees the queen.", "The moon."], ["", ""], "fr")
+    monkeypatch.setattr(cores, "usable", lambda: 1)
+    ways = record.ways_to_serve(toy_bundle, run, model, texts, tmp_path)
+    bundle, ours, theirs = ways.values()
+    assert isinstance(bundle, Served)
+    assert isinstance(ours, Served)
+    with bundle._engine, ours._engine:
+        ids = [source.encode(text).ids for text in texts.sources]
+        expected = greedy(model, ids, 10)
+        for way in (ours, theirs):
+            agree = [
+                one[:10] == other for one, other in zip(way.translate(1), expected, strict=True)
+            ]
+            assert any(agree), "int8 may choose another token, but not everywhere"
