@@ -15,9 +15,11 @@ eflomal on all of these pairs; the aligner is not part of the bundle."""
 TEXTS = """\
 Refinement learnt from texts of one language too, as that side of a pair whose other side a model
 wrote:"""
-TUNING = """\
-Thresholds were chosen on the set marked *tuning*; the other sets only report. Forced decoding
-of the gold's own words; AER, precision and recall in percent."""
+TUNED = "Thresholds were chosen on the set marked *tuning*; the other sets only report."
+TUNED_APART = """\
+Thresholds were chosen on the first {tuning_lines} lines of {tuning}; of that set the table reports
+the other {sentences}."""
+FORCED = "Forced decoding of the gold's own words; AER, precision and recall in percent."
 GAINS = """\
 What each stage brought, by the dev scores that chose its weights: the first {sentences} sentences
 of {set}, greedy, in float32, by the network in training."""
@@ -83,6 +85,11 @@ def _gains(manifest: Manifest) -> str:
 
 
 def _alignment(manifest: Manifest) -> str:
+    found = [
+        metric
+        for metric in manifest.metrics
+        if "rule" in metric and metric["precision"] == manifest.model.precision
+    ]
     rows = [
         [
             f"{metric['set']}{' (tuning)' if metric['tuned_here'] else ''}",
@@ -92,13 +99,18 @@ def _alignment(manifest: Manifest) -> str:
             str(metric["alignment_precision"]),
             str(metric["alignment_recall"]),
         ]
-        for metric in manifest.metrics
-        if "rule" in metric and metric["precision"] == manifest.model.precision
+        for metric in found
     ]
     if not rows:
         return UNMEASURED
     table = _table(["set", "attention", "rule", "AER", "precision", "recall"], rows)
-    return f"{table}{_both_ways(manifest)}\n\n{TUNING}"
+    return f"{table}{_both_ways(manifest)}\n\n{_tuning(found)} {FORCED}"
+
+
+def _tuning(found: Sequence[Mapping[str, Any]]) -> str:
+    """Say on what the thresholds were chosen: on a set of the table, or on lines before it."""
+    apart = [m for m in found if m["set"] == m.get("tuning") and not m["tuned_here"]]
+    return TUNED_APART.format_map(apart[0]) if apart else TUNED
 
 
 def _both_ways(manifest: Manifest) -> str:

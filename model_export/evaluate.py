@@ -118,6 +118,7 @@ def _evaluate_alignment(
     The rule to ship is `known`, or else the best on the tuning set.
     """
     tuning_gold, gold_sets = _gold(run)
+    options = run.recipe.evaluation
     sets = {name: attend(translator, rows) for name, rows in gold_sets.items()}
     same = [name for name, rows in gold_sets.items() if rows is tuning_gold]
     tuning = sets[same[0]] if same else attend(translator, tuning_gold)
@@ -135,6 +136,8 @@ def _evaluate_alignment(
                     **asdict(rule),
                     "shipped": rule is shipped,
                     "tuned_here": rows is tuning,
+                    "tuning": run.set_name(options.tuning),
+                    "tuning_lines": len(tuning),
                     **_figures(scored),
                     "sentences": len(rows),
                 }

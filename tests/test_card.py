@@ -146,6 +146,20 @@ def test_alignment_errors_tell_tuning_and_shipped(manifest: Manifest, recipe: Re
         "| hansards | cross | best-source ≥ 0.26 | 23.45 | 91.2 | 88.5 |",
         f"| hansards | {shipped}",
     ], "the precision that is served, and no other"
+    assert "chosen on the set marked *tuning*" in text
+
+
+def test_lines_that_tuned_are_told_from_those_that_report(
+    manifest: Manifest, recipe: Recipe
+) -> None:
+    apart = {**AER, "set": "tales", "tuning": "tales", "tuning_lines": 50, "sentences": 97}
+    other = {**AER, "tuning": "tales", "tuning_lines": 50}
+    told = section(
+        model_card(replace(manifest, metrics=(BLEU, other, apart)), recipe), "Word alignment"
+    )
+    assert "first 50 lines of tales; of that set the table reports\nthe other 97." in told
+    assert "*tuning*" not in told, "no set is marked"
+    assert "Forced decoding" in told
 
 
 def test_agreement_is_stated(manifest: Manifest, recipe: Recipe) -> None:

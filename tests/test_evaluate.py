@@ -116,6 +116,7 @@ def test_only_the_tuning_set_is_tuned_on(toy_run: Run, monkeypatch: pytest.Monke
     assert other.threshold > 0.6
     assert {m["set"] for m in metrics if m["tuned_here"]} == {"tuning"}
     assert {m["set"] for m in metrics if not m["tuned_here"]} == {"other"}
+    assert {(m["tuning"], m["tuning_lines"]) for m in metrics} == {("tuning", 2)}
 
 
 def test_what_is_left_of_the_tuning_set_is_measured(
@@ -128,6 +129,7 @@ def test_what_is_left_of_the_tuning_set_is_measured(
     assert 0.3 < rule.threshold <= 0.4, "the third line was not looked at"
     counts = {(m["set"], m["sentences"], m["tuned_here"]) for m in metrics}
     assert counts == {("tuning", 1, False), ("other", 1, False)}
+    assert {(m["tuning"], m["tuning_lines"]) for m in metrics} == {("tuning", 2)}
 
 
 def test_the_shipped_rule_is_measured_on_every_set(
