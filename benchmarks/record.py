@@ -9,11 +9,12 @@ bundle may differ a little from its card's, which is of the whole service.
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import ctranslate2
 import matplotlib.pyplot as plt
@@ -24,6 +25,7 @@ from model_export import draft, scores
 from model_export.model import Seq2Seq
 from model_export.recipe import read_recipe
 from model_export.run import Run
+from model_export.subwords import EOS
 from model_export.train import load_model
 from service import cores
 from service.bundle import Bundle
@@ -49,12 +51,13 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What one way to serve reaches with one beam size."""
+    """What one way to serve reaches with one beam size; `cut` translations came to no end."""
 
     name: str
     beam: int
     bleu: float
     sentences_per_second: float
+    cut: int
 
 
 class Served:
@@ -68,7 +71,7 @@ class Served:
         self._sources = [(*source.encode(text).ids, source.eos) for text in texts.sources]
 
     def translate(self, beam: int) -> Tokens:
-        """Return ids with `</s>` of every source."""
+        """Return ids of every source, with `</s>` unless they were cut."""
         made = self._engine.search(self._sources, beam)
         return [list(path.tokens) for path in made]
 
@@ -96,16 +99,31 @@ class Filled:
         )
 
     def translate(self, beam: int) -> Tokens:
-        """Return ids of every source."""
-        longest = max(map(len, self._sources))
-        made = self._translator.translate_batch(
-            self._sources,
-            max_batch_size=AT_ONCE,
+        """Return ids of every source, with `</s>` unless they were cut.
+
+        The longest sources come first, in groups as large as a batch, as CTranslate2 would order
+        them itself. So each group has a limit of its own, as each sentence of ours has, and all
+        wait in the library's queue at once.
+        """
+        order = sorted(range(len(self._sources)), key=lambda i: -len(self._sources[i]))
+        groups = [order[at : at + AT_ONCE] for at in range(0, len(order), AT_ONCE)]
+        asked = [self._ask([self._sources[i] for i in group], beam) for group in groups]
+        made: dict[int, list[int]] = {}
+        for group, answers in zip(groups, asked, strict=True):
+            for i, answer in zip(group, answers, strict=True):
+                made[i] = filled.read(answer.result().hypotheses[0])
+        return [made[i] for i in range(len(order))]
+
+    def _ask(self, sources: Sequence[Sequence[str]], beam: int) -> Any:
+        """Have a batch translated, the longest source first; return results to wait for."""
+        return self._translator.translate_batch(
+            sources,
+            asynchronous=True,
             beam_size=beam,
             min_decoding_length=0,
-            max_decoding_length=3 * longest + 20,
+            max_decoding_length=ours.limit(len(sources[0]), draft.LIMITS.target_tokens),
+            return_end_token=True,
         )
-        return [filled.read(one.hypotheses[0]) for one in made]
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return what ids spell."""
@@ -136,9 +154,9 @@ def run(quick: bool) -> None:
             for beam in BEAMS
             for point in measure(ways, texts, beam, QUICK_EFFORT if quick else EFFORT)
         ]
-    header = ["", "beam", "BLEU", "sentences/s"]
+    header = ["", "beam", "BLEU", "sentences/s", "cut"]
     rows = [
-        [p.name, str(p.beam), f"{p.bleu:.2f}", report.figure(p.sentences_per_second)]
+        [p.name, str(p.beam), f"{p.bleu:.2f}", report.figure(p.sentences_per_second), str(p.cut)]
         for p in points
     ]
     report.show_table("Quality against speed", header, rows)
@@ -179,24 +197,17 @@ def measure(
     report.progress(f"beam {beam}")
     samples = interleave.measure(candidates, effort)
     return [
-        Point(
-            name,
-            beam,
-            round(_bleu(way.translate, way.text, texts, beam), 2),
-            round(len(texts.sources) / median(samples[name]), 1),
-        )
+        _point(name, beam, way, texts, len(texts.sources) / median(samples[name]))
         for name, way in ways.items()
     ]
 
 
-def _bleu(
-    translate: Callable[[int], Tokens],
-    text: Callable[[Sequence[int]], str],
-    texts: Texts,
-    beam: int,
-) -> float:
-    made = [text(tokens) for tokens in translate(beam)]
-    return scores.score(made, texts.references, texts.language).bleu
+def _point(name: str, beam: int, way: Served | Filled, texts: Texts, speed: float) -> Point:
+    made = way.translate(beam)
+    written = [way.text(tokens) for tokens in made]
+    bleu = scores.score(written, texts.references, texts.language).bleu
+    cut = sum(EOS not in tokens for tokens in made)
+    return Point(name, beam, round(bleu, 2), round(speed, 1), cut)
 
 
 def draw(points: Sequence[Point], path: Path) -> None:
