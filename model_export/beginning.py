@@ -49,7 +49,7 @@ def _training(run: Run, start: Path | None) -> str:
         "training": asdict(unseen),
         "variety": asdict(recipe.variety),
         "max_tokens": recipe.corpus.max_tokens,
-        "dev": [(pair.source, pair.target) for pair in run.dev_pairs()],
+        "dev": [(pair.source, pair.target) for pair in run.dev_sample()],
         "start": sha256(start.read_bytes()).hexdigest() if start else "",
     }
     return digest(run, facts)

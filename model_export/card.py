@@ -21,8 +21,8 @@ Thresholds were chosen on the first {tuning_lines} lines of {tuning}; of that se
 the other {sentences}."""
 FORCED = "Forced decoding of the gold's own words; AER, precision and recall in percent."
 GAINS = """\
-What each stage brought, by the dev scores that chose its weights: the first {sentences} sentences
-of {set}, greedy, in float32, by the network in training."""
+What each stage brought, by the dev scores that chose its weights: {sentences} sentences spread
+evenly over {set}, greedy, in float32, by the network in training."""
 UNMEASURED = "Not measured, for want of gold alignments; the link rule is a usual one."
 LIMITS = """\
 - A sentence may have up to {limit} tokens; training saw at most {seen}.

@@ -101,6 +101,11 @@ class Run:
         """Pairs of the dev set that steers training."""
         return self.pairs([self.recipe.corpus.dev])
 
+    def dev_sample(self) -> list[corpus.Pair]:
+        """Return about `dev_sentences` dev pairs, spread evenly: those that training measures."""
+        dev = self.dev_pairs()
+        return dev[:: max(1, len(dev) // self.recipe.training.dev_sentences)]
+
     def pairs(self, files: Sequence[str]) -> list[corpus.Pair]:
         """Pairs of sets that measure the bundle, in its direction."""
         return list(corpus.directed(corpus.read_pairs(self.data, files), self.recipe.corpus))

@@ -114,7 +114,7 @@ class Trainer:
         self.varied = Varied(*splitters, run.recipe.variety)
         self.watch = Watch(run)
         source, self.target_tokenizer = run.tokenizers()
-        dev = run.dev_pairs()[:: max(1, len(run.dev_pairs()) // self.options.dev_sentences)]
+        dev = run.dev_sample()
         self.dev_sources = [source.encode(pair.source).ids for pair in dev]
         self.dev_targets = [pair.target for pair in dev]
 

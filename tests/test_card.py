@@ -133,7 +133,7 @@ def test_what_each_stage_brought_and_the_recipe_s_remark_stand_with_the_scores(
     )
     assert told.startswith(plain.rstrip())
     assert "\n\nA model of twice the size has 50.\n\n" in told
-    assert "the first 555 sentences\nof talks" in told
+    assert "555 sentences spread\nevenly over talks" in told
     assert "| refinement | 1400 | 98765 | 43.21 | 60.12 |" in told
 
 
