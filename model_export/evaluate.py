@@ -175,7 +175,12 @@ def warn_from(run: Run, rule: LinkRule) -> Bounds:
 
 
 def evaluate_both_ways(run: Run, rule: LinkRule, reverse: Bundle, report: Report) -> list[Metric]:
-    """Measure the links of this bundle and of one of the other direction, merged in every way."""
+    """Measure the links of this bundle and of one of the other direction, merged in every way.
+
+    Where one of them has none, there is nothing to measure.
+    """
+    if rule.attention == "none" or not reverse.manifest.model.attention:
+        return []
     forward = Translator(draft.open_draft(run, "int8", rule), CAPACITY)
     backward = Translator(reverse, CAPACITY)
     metrics: list[Metric] = []

@@ -8,7 +8,7 @@ from model_export.card import model_card
 from model_export.config import Recipe
 from model_export.run import Run
 from service.bundle import Bundle
-from service.manifest import Manifest
+from service.manifest import LinkRule, Manifest
 
 BLEU: dict[str, object] = {
     "set": "talks",
@@ -205,3 +205,55 @@ def test_a_bundle_without_gold_says_so(manifest: Manifest, recipe: Recipe) -> No
     told = section(model_card(replace(manifest, metrics=metrics), recipe), "Word alignment")
     assert told.strip().startswith("Not measured")
     assert "|" not in told
+
+
+def test_a_network_without_attention_has_a_card_without_links(
+    manifest: Manifest, recipe: Recipe
+) -> None:
+    sizes = replace(
+        recipe.model, attention=replace(recipe.model.attention, kind="none"), alignment_head=0
+    )
+    told = model_card(
+        replace(
+            manifest,
+            model=replace(manifest.model, attention=()),
+            link_rule=LinkRule("none", "none", 0.0),
+            metrics=(BLEU,),
+            verification={"int8": {**FACTS, "attention": {}}},
+        ),
+        replace(recipe, model=sizes),
+    )
+    assert "| int8 | 96 | 2000 | 75.0% | 3.2e-03 | – | 0.0e+00 | 0.125 |" in told
+    assert section(told, "Word alignment").strip().startswith("The network has no attention")
+    for untrue in ("eflomal", "which word became which", "trained head", "Alignment links"):
+        assert untrue not in told, untrue
+
+
+def test_links_come_from_where_the_rule_reads_them(manifest: Manifest, recipe: Recipe) -> None:
+    assert "- Alignment links come from a trained head, right about as often as the table" in (
+        section(model_card(manifest, recipe), "Limits")
+    )
+    cross = replace(manifest, link_rule=LinkRule("cross", "best-source", 0.3))
+    assert "links are read off the decoder's attention, which" in model_card(cross, recipe)
+    unmeasured = replace(manifest, metrics=(BLEU,))
+    assert "a trained head; how often they are right was not measured." in model_card(
+        unmeasured, recipe
+    )
+
+
+def test_the_aligner_is_named_where_its_links_taught(manifest: Manifest, recipe: Recipe) -> None:
+    def named(head: int, weights: tuple[float, float], sharpened: int) -> bool:
+        made = replace(
+            recipe,
+            model=replace(recipe.model, alignment_head=head),
+            training=replace(
+                recipe.training, cross_attention_weight=weights[0], alignment_weight=weights[1]
+            ),
+            sharpening=replace(recipe.sharpening, steps=sharpened),
+        )
+        return "eflomal" in model_card(manifest, made)
+
+    assert named(8, (0.0, 0.3), 0)
+    assert named(8, (0.0, 0.0), 9)
+    assert named(0, (0.1, 0.3), 0)
+    assert not named(0, (0.0, 0.3), 9)

@@ -247,6 +247,15 @@ def test_links_of_both_directions_are_merged_and_measured(
     assert by_method["union"]["reverse"] == f"toy {toy_bundle.manifest.version}"
 
 
+def test_links_of_no_attention_are_not_merged(toy_run: Run, toy_bundle: Bundle) -> None:
+    nothing = LinkRule("none", "none", 0.0)
+    assert evaluate.evaluate_both_ways(toy_run, nothing, toy_bundle, lambda _: None) == []
+    model = dataclasses.replace(toy_bundle.manifest.model, attention=())
+    bare = Bundle(toy_bundle.folder, dataclasses.replace(toy_bundle.manifest, model=model))
+    rule = toy_bundle.manifest.link_rule
+    assert evaluate.evaluate_both_ways(toy_run, rule, bare, lambda _: None) == []
+
+
 def test_without_gold_the_link_rule_is_a_usual_one(toy_run: Run, toy_bundle: Bundle) -> None:
     sets = dataclasses.replace(toy_run.recipe.evaluation, alignment=(), tuning="")
     run = dataclasses.replace(toy_run, recipe=dataclasses.replace(toy_run.recipe, evaluation=sets))
