@@ -126,7 +126,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.at = Position(**state["position"])
         torch.set_rng_state(state["random"])
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and "device_random" in state:  # none if a CPU began
             torch.cuda.set_rng_state(state["device_random"])
         self.bf16 = state["bf16"]  # the trial of a busy machine may differ
 

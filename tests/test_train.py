@@ -71,7 +71,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def fresh(prepared: Run, folder: Path, options: dict[str, Any]) -> Run:
-    """A run of its own on the prepared corpus, with other training options."""
+    """A run in a copy of the folder, with other training options."""
     shutil.copytree(prepared.folder, folder / "fresh")
     changed = dataclasses.replace(prepared.recipe.training, **options)
     return Run(
@@ -171,16 +171,8 @@ def test_the_seed_makes_the_model(prepared: Run, tmp_path: Path) -> None:
     assert not same(one, other)
 
 
-def copied(run: Run, folder: Path, options: dict[str, Any]) -> Run:
-    """The run with all that it left in its folder, under other training options."""
-    shutil.copytree(run.folder, folder / "copied")
-    training_options = dataclasses.replace(run.recipe.training, **options)
-    recipe = dataclasses.replace(run.recipe, training=training_options)
-    return Run(recipe, run.data, folder / "copied")
-
-
 def test_a_finished_run_is_left_as_it_is(whole: Run, tmp_path: Path) -> None:
-    again = copied(whole, tmp_path, {"watched": ("ab ||| AB",), "checkpoint_minutes": 9.0})
+    again = fresh(whole, tmp_path, {"watched": ("ab ||| AB",), "checkpoint_minutes": 9.0})
     again.best.write_bytes(b"refined since")
     files = {path: path.read_bytes() for path in again.folder.iterdir()}
     said: list[str] = []
@@ -189,11 +181,28 @@ def test_a_finished_run_is_left_as_it_is(whole: Run, tmp_path: Path) -> None:
     assert said == ["training was finished before"]
 
 
+@pytest.mark.parametrize("state", [None, torch.arange(3, dtype=torch.uint8)])
+def test_what_a_cpu_began_goes_on_on_a_gpu(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: Tensor | None
+) -> None:
+    """With the random state of the device where there is one."""
+    run = fresh(whole, tmp_path, {})
+    if state is not None:
+        checkpoint.save(run.checkpoint, {**checkpoint.load(run.checkpoint), "device_random": state})
+    restored: list[Tensor] = []
+    monkeypatch.setattr(torch.cuda, "set_rng_state", restored.append)
+    trainer = Trainer(run, CPU)
+    trainer.device = torch.device("cuda")
+    trainer.resume()
+    assert trainer.at.step == STEPS
+    assert [one.tolist() for one in restored] == ([] if state is None else [[0, 1, 2]])
+
+
 @pytest.mark.parametrize("changed", [{"seed": 4}, {"steps": 7}, {"learning_rate": 1e-4}])
 def test_what_another_recipe_left_is_not_gone_on_with(
     prepared: Run, whole: Run, tmp_path: Path, changed: dict[str, Any]
 ) -> None:
-    again, alone = copied(whole, tmp_path, changed), fresh(prepared, tmp_path, changed)
+    again, alone = fresh(whole, tmp_path, changed), fresh(prepared, tmp_path / "alone", changed)
     said: list[str] = []
     training.train(again, CPU, True, report=said.append)
     training.train(alone, CPU, resume=False)
@@ -206,7 +215,7 @@ def test_what_another_recipe_left_is_not_gone_on_with(
 def test_a_start_that_breaks_off_leaves_nothing_of_an_older_run(
     whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again = copied(whole, tmp_path, {})
+    again = fresh(whole, tmp_path, {})
     with monkeypatch.context() as patch:
         stop_before(2, patch)
         patch.setattr(Trainer, "save", lambda _: None)
