@@ -6,6 +6,7 @@ against gold; thresholds are chosen on the tuning set alone, the other sets only
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,7 +19,7 @@ from service import alignment
 from service.bundle import Bundle
 from service.directions import align_both_ways
 from service.engine import Capacity
-from service.manifest import Bounds, LinkRule
+from service.manifest import Bounds, LinkRule, Manifest
 from service.options import Options, Pair
 from service.symmetrization import Method
 from service.translator import Translator
@@ -194,7 +195,7 @@ def evaluate_both_ways(run: Run, rule: LinkRule, reverse: Bundle, report: Report
                 "set": run.set_name(name),
                 "precision": "int8",
                 "symmetrized": method,
-                "reverse": f"{reverse.manifest.name} {reverse.manifest.version}",
+                "reverse": _named(reverse.manifest),
                 **_figures(gold.score(zip(found, rows, strict=True))),
                 "sentences": len(rows),
             }
@@ -203,6 +204,20 @@ def evaluate_both_ways(run: Run, rule: LinkRule, reverse: Bundle, report: Report
     forward.close(0.0)
     backward.close(0.0)
     return metrics
+
+
+def _named(manifest: Manifest) -> str:
+    """Return a bundle's name and a digest of what makes its links: graphs and tokenizers.
+
+    Its version is of its card too, which names this very bundle. The digest begins like that of
+    `sha256sum *.onnx *.model | sort | sha256sum` in its folder.
+    """
+    wanted = {graph.file for graph in manifest.model.graphs}
+    wanted |= {manifest.source.tokenizer, manifest.target.tokenizer}
+    sums = sorted(f"{file.sha256}  {file.path}\n" for file in manifest.files if file.path in wanted)
+    return (
+        f"{manifest.name}, graphs and tokenizers {sha256(''.join(sums).encode()).hexdigest()[:8]}"
+    )
 
 
 def _figures(scored: AlignmentScore) -> Metric:

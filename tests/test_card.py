@@ -77,7 +77,7 @@ def test_links_of_both_directions_are_listed(manifest: Manifest, recipe: Recipe)
         "set": "tales",
         "precision": "int8",
         "symmetrized": "grow-diag",
-        "reverse": "fr-en 1",
+        "reverse": "fr-en, graphs and tokenizers 0123abcd",
         "aer": 7.89,
         "alignment_precision": 95.1,
         "alignment_recall": 90.2,
@@ -85,7 +85,7 @@ def test_links_of_both_directions_are_listed(manifest: Manifest, recipe: Recipe)
     }
     assert "Merged" not in model_card(manifest, recipe)
     card = model_card(replace(manifest, metrics=(*manifest.metrics, merged)), recipe)
-    assert "Merged with the links of fr-en 1" in card
+    assert "Merged with the links of fr-en, graphs and tokenizers 0123abcd:" in card
     assert "| tales | grow-diag | 7.89 | 95.1 | 90.2 |" in card
 
 

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -244,7 +246,30 @@ def test_links_of_both_directions_are_merged_and_measured(
     assert list(by_method) == ["intersection", "union", "grow-diag", "grow-diag-final-and"]
     assert by_method["intersection"]["alignment_recall"] == 50.0
     assert by_method["union"]["aer"] == 20.0
-    assert by_method["union"]["reverse"] == f"toy {toy_bundle.manifest.version}"
+    named = by_method["union"]["reverse"]
+    assert re.fullmatch("toy, graphs and tokenizers [0-9a-f]{8}", str(named))
+
+
+def test_the_other_bundle_is_named_by_what_makes_its_links(toy_bundle: Bundle) -> None:
+    manifest = toy_bundle.manifest
+    named = evaluate._named(manifest)
+    card, *graphs = sorted(manifest.files, key=lambda file: file.path != "MODEL_CARD.md")
+    assert card.path == "MODEL_CARD.md"
+    other_card = dataclasses.replace(card, sha256="0" * 64)
+    told = dataclasses.replace(manifest, version="2", files=(*reversed(graphs), other_card))
+    assert evaluate._named(told) == named
+    for changed in graphs:
+        files = (
+            card,
+            *(f for f in graphs if f != changed),
+            dataclasses.replace(changed, sha256="f"),
+        )
+        assert evaluate._named(dataclasses.replace(manifest, files=files)) != named, changed.path
+    paths = sorted(str(path) for path in toy_bundle.folder.iterdir() if path.suffix != ".json")
+    sums = [sha256(Path(path).read_bytes()).hexdigest() for path in paths]
+    names = [Path(path).name for path in paths]
+    lines = sorted(f"{a}  {b}\n" for a, b in zip(sums, names, strict=True) if b != card.path)
+    assert named.endswith(" " + sha256("".join(lines).encode()).hexdigest()[:8]), "as a shell says"
 
 
 def test_links_of_no_attention_are_not_merged(toy_run: Run, toy_bundle: Bundle) -> None:
