@@ -12,6 +12,8 @@ SHELL := /bin/bash
 
 PYTHON ?=
 RECIPE ?= model_export/recipes/en-fr.toml
+RESUME ?=
+RUNS := $(or $(INTERLINEA_RUNS),runs)
 STAGES ?= subwords labels train export distil refine sharpen export verify evaluate seal
 BENCH ?= all
 STRESS ?= openapi fuzz overload disconnects faults soak
@@ -66,11 +68,27 @@ format: .venv-dev/.ready ## Put the code into the house style
 	@$(DEV)/ruff check --fix --exit-zero .
 	@$(DEV)/ruff format .
 
+# The stages that are done stand in a note beside the run; the one that was interrupted is resumed.
 .PHONY: model
-model: .venv-dev/.ready .venv-dev/.labels ## Make the bundle of RECIPE; STAGES="export seal" runs a part
-	@for stage in $(STAGES); do \
+model: .venv-dev/.ready .venv-dev/.labels ## Make the bundle of RECIPE; STAGES="export seal" runs a part, RESUME=1 goes on
+	@mkdir -p "$(RUNS)"; note="$(RUNS)/$(basename $(notdir $(RECIPE))).stages"; \
+	recipe=$$(cksum < "$(RECIPE)"); stages="$(strip $(STAGES)) "; option=; \
+	if [ -n "$(RESUME)" ]; then \
+	  begun=; made=; \
+	  if [ -f "$$note" ]; then { read -r begun; IFS= read -r made; } < "$$note" || true; fi; \
+	  case "$$begun: $$stages" in \
+	    "$$recipe: $$made"*) echo "== done before: $${made:-nothing}";; \
+	    *) echo 'make model began nothing like this: another recipe, or other stages.' >&2; exit 1;; \
+	  esac; \
+	  stages="$${stages#"$$made"}"; option=--resume; \
+	else \
+	  echo "$$recipe" > "$$note"; \
+	fi; \
+	for stage in $$stages; do \
 	  echo "== $$stage"; \
-	  $(DEV)/python -m model_export "$$stage" "$(RECIPE)" || exit; \
+	  case "$$stage" in train | distil | refine) ;; *) option=;; esac; \
+	  $(DEV)/python -m model_export "$$stage" $$option "$(RECIPE)" || exit; \
+	  printf '%s ' "$$stage" >> "$$note"; option=; \
 	done
 
 .PHONY: bench

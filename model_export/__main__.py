@@ -1,7 +1,6 @@
 """`python -m model_export`: one subcommand a stage, in the order of the chain; then `studies`."""
 
 import dataclasses
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -105,10 +104,10 @@ def make_labels(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS) -> Non
 
 @app.command()
 def train(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: bool = False) -> None:
-    """Train the model; `--resume` goes on exactly where the checkpoint stands."""
+    """Train the model; `--resume` goes on exactly where the checkpoint stands, if there is one."""
     run = open_run(recipe, data, runs)
     device = any_device()
-    training.train(run, device, resume)
+    training.train(run, device, resume, report=typer.echo)
     typer.echo(f"learning curve: {pictures.draw_curve(run)}")
     typer.echo(f"attentions: {pictures.draw_attentions(run, training.load_model(run))}")
 
@@ -150,18 +149,26 @@ def make_distilled(
 
 
 @app.command()
-def refine(recipe: RecipePath, data: Data = DATA, runs: Runs = RUNS, resume: bool = False) -> None:
+def refine(
+    recipe: RecipePath,
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    resume: bool = False,
+    again: Annotated[
+        bool, typer.Option(help="Begin with the refined weights, not with those of `train`")
+    ] = False,
+) -> None:
     """Train on with the distilled pairs; the weights are kept if the dev score rises."""
+    if resume and again:
+        raise typer.BadParameter("--again begins a refinement, --resume goes on with one")
     run = open_run(recipe, data, runs)
     if not run.recipe.refinement.steps:
         return
     device = any_device()
     refined = distil.refinement(run)
-    start = refined.path("start.pt")
-    if not resume:
-        shutil.copyfile(run.best, start)
-    training.train(refined, device, resume, start)
-    shutil.copyfile(refined.best, run.best)
+    start = distil.starting_weights(run, refined, resume, again)
+    training.train(refined, device, resume, start, typer.echo)
+    distil.adopt(run, refined)
     typer.echo(f"learning curve: {pictures.draw_curve(refined)}")
 
 
@@ -181,7 +188,7 @@ def sharpen(
     device = any_device()
     if options.by_heads:
         reverse = open_bundle(reverse_of(run, bundles))
-        draft.write(run, training.load_model(run), ("int8",))
+        draft.write(run, training.load_model(run, run.before_sharpening()), ("int8",))
         links = agreed_links(run, reverse, typer.echo)
         save_ragged(run.path(sharpening.AGREED), links=links)
     sharpening.sharpen(run, device, typer.echo)

@@ -9,39 +9,51 @@ from service.manifest import Manifest
 USE = """\
 Everyday sentences, where a reader or a program wants to see which word became which. It is a
 small model: check what matters."""
-LINKS = """\
-*Share* is how much of a corpus each epoch drew afresh. Guided-alignment links were made with
+USE_WITHOUT_LINKS = "Everyday sentences. It is a small model: check what matters."
+SHARE = "*Share* is how much of a corpus each epoch drew afresh."
+GUIDED = """\
+Guided-alignment links were made with
 eflomal on all of these pairs; the aligner is not part of the bundle."""
 TEXTS = """\
 Refinement learnt from texts of one language too, as that side of a pair whose other side a model
 wrote:"""
-TUNING = """\
-Thresholds were chosen on the set marked *tuning*; the other sets only report. Forced decoding
-of the gold's own words; AER, precision and recall in percent."""
+TUNED = "Thresholds were chosen on the set marked *tuning*; the other sets only report."
+TUNED_APART = """\
+Thresholds were chosen on the first {tuning_lines} lines of {tuning}; of that set the table reports
+the other {sentences}."""
+FORCED = "Forced decoding of the gold's own words; AER, precision and recall in percent."
 GAINS = """\
-What each stage brought, by the dev scores that chose its weights: the first {sentences} sentences
-of {set}, greedy, in float32, by the network in training."""
+What each stage brought, by the dev scores that chose its weights: {sentences} sentences spread
+evenly over {set}, greedy, in float32, by the network in training."""
 UNMEASURED = "Not measured, for want of gold alignments; the link rule is a usual one."
+UNLINKED = "The network has no attention, so its translations have no links."
 LIMITS = """\
 - A sentence may have up to {limit} tokens; training saw at most {seen}.
 - Rare words, names and specialist language are its weak spot; a word it does not know may be
   spelled, dropped or replaced.
 - It carries the habits of its data: everyday, often informal sentences, and their biases,
-  such as genders guessed from occupations.
-- Alignment links come from a trained head, right about as often as the table says."""
+  such as genders guessed from occupations."""
+LINKS = {
+    "alignment": "\n- Alignment links come from a trained head",
+    "cross": "\n- Alignment links are read off the decoder's attention, which serves to translate",
+}
+"""Where links come from, by the attention of the link rule."""
+COUNTED = ", right about as often as the table says."
+UNCOUNTED = "; how often they are right was not measured."
 
 
 def model_card(manifest: Manifest, recipe: Recipe) -> str:
     """Return `MODEL_CARD.md` of a bundle made by a recipe."""
     seen = recipe.corpus.max_tokens
     limits = LIMITS.format(limit=manifest.model.limits.source_tokens, seen=seen)
+    guided = f" {GUIDED}" if _guided(recipe) else ""
     sections = {
-        "Intended use": USE,
-        "Training data": f"{_data(manifest)}\n\n{LINKS}",
+        "Intended use": USE if manifest.model.attention else USE_WITHOUT_LINKS,
+        "Training data": f"{_data(manifest)}\n\n{SHARE}{guided}",
         "Translation": _translation(manifest, recipe.evaluation.remark),
         "Word alignment": _alignment(manifest),
         "int8 against fp32, and against training": _verification(manifest),
-        "Limits": limits,
+        "Limits": limits + _trust(manifest),
     }
     head = (
         f"# {manifest.name}: {manifest.source.name} to {manifest.target.name}\n\n"
@@ -49,6 +61,23 @@ def model_card(manifest: Manifest, recipe: Recipe) -> str:
         f"{manifest.model.precision}. Licence of the bundle: {manifest.licence}.\n\n"
     )
     return head + "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items()) + "\n"
+
+
+def _guided(recipe: Recipe) -> bool:
+    """Tell whether the aligner's links taught an attention."""
+    model, training = recipe.model, recipe.training
+    cross = model.attention.kind != "none" and training.cross_attention_weight
+    head = model.alignment_head and (training.alignment_weight or recipe.sharpening.steps)
+    return bool(cross or head)
+
+
+def _trust(manifest: Manifest) -> str:
+    """Say where links come from, and how far to trust them; empty where there are none."""
+    attention = manifest.link_rule.attention
+    if attention not in LINKS:
+        return ""
+    measured = any("rule" in metric for metric in manifest.metrics)
+    return LINKS[attention] + (COUNTED if measured else UNCOUNTED)
 
 
 def _data(manifest: Manifest) -> str:
@@ -83,6 +112,13 @@ def _gains(manifest: Manifest) -> str:
 
 
 def _alignment(manifest: Manifest) -> str:
+    if not manifest.model.attention:
+        return UNLINKED
+    found = [
+        metric
+        for metric in manifest.metrics
+        if "rule" in metric and metric["precision"] == manifest.model.precision
+    ]
     rows = [
         [
             f"{metric['set']}{' (tuning)' if metric['tuned_here'] else ''}",
@@ -92,13 +128,18 @@ def _alignment(manifest: Manifest) -> str:
             str(metric["alignment_precision"]),
             str(metric["alignment_recall"]),
         ]
-        for metric in manifest.metrics
-        if "rule" in metric and metric["precision"] == manifest.model.precision
+        for metric in found
     ]
     if not rows:
         return UNMEASURED
     table = _table(["set", "attention", "rule", "AER", "precision", "recall"], rows)
-    return f"{table}{_both_ways(manifest)}\n\n{TUNING}"
+    return f"{table}{_both_ways(manifest)}\n\n{_tuning(found)} {FORCED}"
+
+
+def _tuning(found: Sequence[Mapping[str, Any]]) -> str:
+    """Say on what the thresholds were chosen: on a set of the table, or on lines before it."""
+    apart = [m for m in found if m["set"] == m.get("tuning") and not m["tuned_here"]]
+    return TUNED_APART.format_map(apart[0]) if apart else TUNED
 
 
 def _both_ways(manifest: Manifest) -> str:
@@ -124,7 +165,7 @@ def _verification(manifest: Manifest) -> str:
             str(facts["tokens"]),
             f"{facts['close_tokens'] / max(1, facts['tokens']):.1%}",
             f"{facts['log_probability']:.1e}",
-            f"{max(facts['attention'].values()):.1e}",
+            f"{max(facts['attention'].values()):.1e}" if facts["attention"] else "–",
             f"{facts['crowd']:.1e}",
             str(facts["tolerance"]),
         ]

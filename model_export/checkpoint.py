@@ -1,9 +1,10 @@
-"""Checkpoints: save and load; nothing else.
+"""Checkpoints: save, load and copy; nothing else.
 
 A checkpoint holds all that training needs to go on exactly: weights, optimizer, position
 and random state. It is written beside its place and renamed, so a crash leaves the last.
 """
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,13 @@ def save(path: Path, state: State) -> None:
     part = path.with_suffix(".part")
     torch.save(state, part)
     part.replace(path)
+
+
+def copy(path: Path, to: Path) -> None:
+    """Copy a checkpoint atomically."""
+    part = to.with_suffix(".part")
+    shutil.copyfile(path, part)
+    part.replace(to)
 
 
 def load(path: Path) -> State:

@@ -10,7 +10,6 @@ import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_export import config, corpus, draft, evaluate, scores, speeds
+from model_export import beginning, config, corpus, draft, evaluate, scores, speeds
 from model_export import train as training
 from model_export.config import Model
-from model_export.run import Run
+from model_export.run import CORPUS, Run
 from model_export.wait import patient, wait
 from service.options import Options
 from service.translation import Matrix
 from service.translator import Translator
 
-SHARED = ("source.model", "target.model", "corpus.npz", "links.npz", "shares.npy")
 SENTENCES = (
     "Who are you?",
     "How was your day?",
@@ -175,11 +173,7 @@ def _write(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _digest(run: Run) -> str:
-    """Return what tells a recipe and the corpus that was made by it from others."""
-    whole = sha256(json.dumps(asdict(run.recipe), sort_keys=True).encode())
-    for name in SHARED:
-        whole.update(run.path(name).read_bytes())
-    return whole.hexdigest()
+    return beginning.digest(run, asdict(run.recipe))
 
 
 def _own(run: Run, variant: Variant) -> Run:
@@ -187,23 +181,13 @@ def _own(run: Run, variant: Variant) -> Run:
     folder = run.folder / "".join(c if c.isalnum() else "-" for c in variant.name.lower())
     recipe = replace(run.recipe, model=sizes_of(run.recipe.model, variant))
     own = Run(recipe, run.data, folder)
-    for name in SHARED:
+    for name in CORPUS:
         shutil.copyfile(run.path(name), own.path(name))
     return own
 
 
-def _interrupted(run: Run) -> bool:
-    """Tell whether the training of this very model was begun before, and note that it is now."""
-    note, digest = run.path("begun"), _digest(run)
-    if run.checkpoint.is_file() and note.is_file() and note.read_text("ascii") == digest:
-        return True
-    run.checkpoint.unlink(missing_ok=True)
-    note.write_text(digest, encoding="ascii")
-    return False
-
-
 def _measure(run: Run, variant: Variant, device: torch.device) -> Measured:
-    training.train(run, device, resume=_interrupted(run))
+    training.train(run, device, resume=True)
     draft.write(run, training.load_model(run), ("int8",))
     translator = Translator(draft.open_draft(run, "int8"), evaluate.CAPACITY)
     sets = {run.set_name(name): run.pairs([name]) for name in run.recipe.evaluation.translation}

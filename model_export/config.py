@@ -336,6 +336,8 @@ def check(model: Model) -> None:
         raise RecipeError(f"{attention.kind} attention needs model.attention.size")
     if attention.kind == "local-p" and attention.window < 1:
         raise RecipeError("local-p attention needs model.attention.window")
+    if model.alignment_head < 0:
+        raise RecipeError("model.alignment_head must be a width, or 0 for none")
     _check_transformers(model)
 
 

@@ -82,7 +82,7 @@ class Batch:
 
 
 class CorpusError(Exception):
-    """A file of pairs cannot be read; the message says where."""
+    """A file of pairs cannot be read, or lacks what the recipe names; the message says where."""
 
 
 def read_pairs(root: Path, files: Sequence[str]) -> Iterator[Pair]:
@@ -109,9 +109,16 @@ def keep_pair(pair: Pair, options: Corpus) -> bool:
 
 
 def training_pairs(root: Path, options: Corpus) -> list[Pair]:
-    """Return the pairs that the recipe trains on, in file order."""
-    pairs = directed(read_pairs(root, options.files), options)
-    return [pair for pair in pairs if pair.corpus in options.sources and keep_pair(pair, options)]
+    """Return the pairs that the recipe trains on, in file order.
+
+    Raises `CorpusError` for a corpus that has none: a name that was not meant.
+    """
+    every = directed(read_pairs(root, options.files), options)
+    pairs = [pair for pair in every if pair.corpus in options.sources and keep_pair(pair, options)]
+    strangers = sorted(options.sources.keys() - {pair.corpus for pair in pairs})
+    if strangers:
+        raise CorpusError(f"{', '.join(options.files)}: no pair of {', '.join(strangers)} to keep")
+    return pairs
 
 
 def directed(pairs: Iterable[Pair], options: Corpus) -> Iterator[Pair]:

@@ -7,16 +7,18 @@ translation, the one that is likeliest by all teachers together. The student is 
 trained on for a while on the training pairs and on these (`refine`).
 """
 
+import filecmp
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import sacrebleu
 
-from model_export import corpus, draft, extra_texts
+from model_export import checkpoint, corpus, draft, extra_texts
 from model_export.corpus import Encoded, Ragged
 from model_export.evaluate import CAPACITY
 from model_export.run import Run, load_corpus, load_ragged, save_corpus, save_ragged
@@ -155,6 +157,27 @@ def refinement(run: Run) -> Run:
     pairs = with_distilled(load_corpus(run), load_ragged(run.path(FILE)))
     save_corpus(refined, pairs)
     return refined
+
+
+def starting_weights(run: Run, refined: Run, resume: bool, again: bool) -> Path:
+    """Return the weights to refine: those of `train`, or `again` those that were refined before.
+
+    With `resume` they are those that the refinement began with, if the run was not trained since.
+    """
+    start = refined.path("start.pt")
+    if not run.unrefined.is_file():
+        start.unlink(missing_ok=True)
+        checkpoint.copy(run.before_sharpening(), run.unrefined)
+    if not (resume and start.is_file()):
+        checkpoint.copy(run.before_sharpening() if again else run.unrefined, start)
+    return start
+
+
+def adopt(run: Run, refined: Run) -> None:
+    """Let the refined weights be the best of the run, unless they are so already."""
+    if not filecmp.cmp(refined.best, run.before_sharpening(), shallow=False):
+        run.unsharpened.unlink(missing_ok=True)
+        checkpoint.copy(refined.best, run.best)
 
 
 def with_distilled(pairs: Encoded, distilled: dict[str, Ragged]) -> Encoded:

@@ -6,6 +6,7 @@ against gold; thresholds are chosen on the tuning set alone, the other sets only
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,7 +19,7 @@ from service import alignment
 from service.bundle import Bundle
 from service.directions import align_both_ways
 from service.engine import Capacity
-from service.manifest import Bounds, LinkRule
+from service.manifest import Bounds, LinkRule, Manifest
 from service.options import Options, Pair
 from service.symmetrization import Method
 from service.translator import Translator
@@ -118,6 +119,7 @@ def _evaluate_alignment(
     The rule to ship is `known`, or else the best on the tuning set.
     """
     tuning_gold, gold_sets = _gold(run)
+    options = run.recipe.evaluation
     sets = {name: attend(translator, rows) for name, rows in gold_sets.items()}
     same = [name for name, rows in gold_sets.items() if rows is tuning_gold]
     tuning = sets[same[0]] if same else attend(translator, tuning_gold)
@@ -135,6 +137,8 @@ def _evaluate_alignment(
                     **asdict(rule),
                     "shipped": rule is shipped,
                     "tuned_here": rows is tuning,
+                    "tuning": run.set_name(options.tuning),
+                    "tuning_lines": len(tuning),
                     **_figures(scored),
                     "sentences": len(rows),
                 }
@@ -172,7 +176,12 @@ def warn_from(run: Run, rule: LinkRule) -> Bounds:
 
 
 def evaluate_both_ways(run: Run, rule: LinkRule, reverse: Bundle, report: Report) -> list[Metric]:
-    """Measure the links of this bundle and of one of the other direction, merged in every way."""
+    """Measure the links of this bundle and of one of the other direction, merged in every way.
+
+    Where one of them has none, there is nothing to measure.
+    """
+    if rule.attention == "none" or not reverse.manifest.model.attention:
+        return []
     forward = Translator(draft.open_draft(run, "int8", rule), CAPACITY)
     backward = Translator(reverse, CAPACITY)
     metrics: list[Metric] = []
@@ -186,7 +195,7 @@ def evaluate_both_ways(run: Run, rule: LinkRule, reverse: Bundle, report: Report
                 "set": run.set_name(name),
                 "precision": "int8",
                 "symmetrized": method,
-                "reverse": f"{reverse.manifest.name} {reverse.manifest.version}",
+                "reverse": _named(reverse.manifest),
                 **_figures(gold.score(zip(found, rows, strict=True))),
                 "sentences": len(rows),
             }
@@ -195,6 +204,20 @@ def evaluate_both_ways(run: Run, rule: LinkRule, reverse: Bundle, report: Report
     forward.close(0.0)
     backward.close(0.0)
     return metrics
+
+
+def _named(manifest: Manifest) -> str:
+    """Return a bundle's name and a digest of what makes its links: graphs and tokenizers.
+
+    Its version is of its card too, which names this very bundle. The digest begins like that of
+    `sha256sum *.onnx *.model | sort | sha256sum` in its folder.
+    """
+    wanted = {graph.file for graph in manifest.model.graphs}
+    wanted |= {manifest.source.tokenizer, manifest.target.tokenizer}
+    sums = sorted(f"{file.sha256}  {file.path}\n" for file in manifest.files if file.path in wanted)
+    return (
+        f"{manifest.name}, graphs and tokenizers {sha256(''.join(sums).encode()).hexdigest()[:8]}"
+    )
 
 
 def _figures(scored: AlignmentScore) -> Metric:

@@ -1,7 +1,8 @@
 """Texts of one language that refinement learns from, besides the pairs: chosen here alone.
 
 What stands in a training pair or in a set that measures the model is never among them, nor is any
-text twice; upper case and punctuation make no difference.
+text twice; upper case and punctuation make no difference. A corpus of which the files have no text
+at all is a `CorpusError`.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from model_export import corpus
-from model_export.corpus import Pair
+from model_export.corpus import CorpusError, Pair
 from model_export.run import Run
 
 
@@ -44,15 +45,19 @@ def _known(run: Run) -> Iterator[Pair]:
 def _new(
     run: Run, files: Sequence[str], corpora: Sequence[str], known: Iterator[str]
 ) -> Iterator[Text]:
-    if not files:
+    if not corpora:
         return
+    absent = set(corpora)
     seen = {_plain(text) for text in known}
     for pair in corpus.read_pairs(run.data, files):
+        absent.discard(pair.corpus)
         text = pair.source  # the first column, whatever it is a source of
         fits = 0 < len(text) <= run.recipe.corpus.max_characters
         if fits and pair.corpus in corpora and _plain(text) not in seen:
             seen.add(_plain(text))
             yield Text(text, pair.corpus)
+    if absent:
+        raise CorpusError(f"{', '.join(files)}: no text of {', '.join(sorted(absent))}")
 
 
 def _plain(text: str) -> str:

@@ -8,13 +8,12 @@ from model_export.run import Run
 
 
 def gains(run: Run) -> list[dict[str, object]]:
-    """Return BLEU and chrF on the first dev sentences after each stage that has measured them.
+    """Return BLEU and chrF on the dev sample after each stage that has measured them.
 
     Greedy, float32, by torch, as the stage itself did to choose its weights; `pairs` is how many
     it had to learn from.
     """
-    count = min(run.recipe.training.dev_sentences, len(run.dev_pairs()))
-    place = {"set": run.set_name(run.recipe.corpus.dev), "sentences": count}
+    place = {"set": run.set_name(run.recipe.corpus.dev), "sentences": len(run.dev_sample())}
     stages = [("training", run)]
     if run.recipe.refinement.steps:
         stages.append(("refinement", replace(run, folder=run.folder / "refined")))

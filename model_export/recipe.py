@@ -11,6 +11,7 @@ from typing import Any
 from model_export.config import SEPARATOR, Model, Recipe, RecipeError, check
 from model_export.tables import TableError, build
 from service.symmetrization import METHODS
+from service.words import RULES
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -19,22 +20,45 @@ def read_recipe(path: Path) -> Recipe:
     recipe = _build(Recipe, _catalogued(table, path.parent), "")
     assert isinstance(recipe, Recipe)
     check(recipe.model)
+    _check_parts(recipe)
+    _check_later_stages(recipe)
+    return recipe
+
+
+def _check_parts(recipe: Recipe) -> None:
+    """Raise `RecipeError` for what no stage could work with."""
+    for side, language in (("source", recipe.bundle.source), ("target", recipe.bundle.target)):
+        if language.words not in RULES:
+            raise RecipeError(f"bundle.{side}.words must be one of {', '.join(RULES)}")
     for part, merged in (("labels", recipe.labels), ("sharpening", recipe.sharpening)):
         if merged.symmetrization not in METHODS:
             raise RecipeError(f"{part}.symmetrization must be one of {', '.join(METHODS)}")
-    used = recipe.refinement
-    for name in (*used.corpora, *used.back_corpora) if used.steps else ():
-        if name not in used.origins:
-            raise RecipeError(f"refinement.origins.{name} is missing: where {name} comes from")
+    options = recipe.training
+    for name, count in (("every", options.dev_every), ("sentences", options.dev_sentences)):
+        if count < 1:
+            raise RecipeError(f"training.dev_{name} must be at least 1")
+    for pair in options.watched:
+        if pair.count(SEPARATOR) != 1:
+            raise RecipeError(f'training.watched: {pair!r} is not "source{SEPARATOR}target"')
     sets = recipe.evaluation
     if not sets.translation:
         raise RecipeError("evaluation.translation must name a set")
     if (sets.alignment or sets.tuning) and sets.tuning not in sets.alignment:
         raise RecipeError("evaluation.tuning must be one of evaluation.alignment")
-    for pair in recipe.training.watched:
-        if pair.count(SEPARATOR) != 1:
-            raise RecipeError(f'training.watched: {pair!r} is not "source{SEPARATOR}target"')
-    return recipe
+
+
+def _check_later_stages(recipe: Recipe) -> None:
+    """Raise `RecipeError` for a refinement or a sharpening that lacks what it is of."""
+    if recipe.sharpening.steps and not recipe.model.alignment_head:
+        raise RecipeError("sharpening.steps needs model.alignment_head, which is 0")
+    used = recipe.refinement
+    if not used.steps:
+        return
+    if not (used.pairs > 0 or used.corpora or used.back_corpora):
+        raise RecipeError("refinement needs texts: pairs, corpora or back_corpora")
+    for name in (*used.corpora, *used.back_corpora):
+        if name not in used.origins:
+            raise RecipeError(f"refinement.origins.{name} is missing: where {name} comes from")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from model_export.corpus import Encoded, Ragged
 from model_export.gold import Gold, read_gold, turned
 from service.tokenizer import Tokenizer
 
+CORPUS = ("source.model", "target.model", "corpus.npz", "links.npz", "shares.npy")
+"""What training reads from the run's folder: subword models, and the corpus made by them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -48,8 +51,27 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """The weights that did best on the dev set."""
+        """The weights that did best on the dev set, refined and sharpened since as it may be."""
         return self.path("best.pt")
+
+    @property
+    def unrefined(self) -> Path:
+        """What `refine` began with, if it did: the best weights of `train`."""
+        return self.path("unrefined.pt")
+
+    @property
+    def unsharpened(self) -> Path:
+        """What `sharpen` began with, if it did."""
+        return self.path("unsharpened.pt")
+
+    def before_sharpening(self) -> Path:
+        """Return the best weights whose alignment head was not trained on alone."""
+        return self.unsharpened if self.unsharpened.is_file() else self.best
+
+    def forget_former(self) -> None:
+        """Drop what later stages began with: there are new weights to begin with."""
+        for path in (self.unrefined, self.unsharpened):
+            path.unlink(missing_ok=True)
 
     def tokenizers(self) -> tuple[Tokenizer, Tokenizer]:
         """Source and target tokenizer."""
@@ -78,6 +100,11 @@ class Run:
     def dev_pairs(self) -> list[corpus.Pair]:
         """Pairs of the dev set that steers training."""
         return self.pairs([self.recipe.corpus.dev])
+
+    def dev_sample(self) -> list[corpus.Pair]:
+        """Return about `dev_sentences` dev pairs, spread evenly: those that training measures."""
+        dev = self.dev_pairs()
+        return dev[:: max(1, len(dev) // self.recipe.training.dev_sentences)]
 
     def pairs(self, files: Sequence[str]) -> list[corpus.Pair]:
         """Pairs of sets that measure the bundle, in its direction."""

@@ -6,7 +6,6 @@ kind make it surer. The head is small, so this takes minutes.
 """
 
 import itertools
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -33,9 +32,12 @@ class SharpenError(Exception):
 
 
 def sharpen(run: Run, device: torch.device, report: Report) -> None:
-    """Train the head of the run's best weights, which are replaced; raises `SharpenError`."""
+    """Train the head of the run's best weights, which are kept and replaced; `SharpenError`.
+
+    Weights that were sharpened before are not sharpened twice: it begins with those before.
+    """
     options = run.recipe.sharpening
-    model = load_model(run).to(device)
+    model = load_model(run, run.before_sharpening()).to(device)
     if model.head is None:
         raise SharpenError("the model has no alignment head")
     model.requires_grad_(False)
@@ -59,7 +61,8 @@ def sharpen(run: Run, device: torch.device, report: Report) -> None:
         if step % REPORT_EVERY == 0:
             report(f"step {step}: loss {total / REPORT_EVERY:.4f}")
             total = 0.0
-    shutil.copyfile(run.best, run.path("unsharpened.pt"))
+    if not run.unsharpened.is_file():
+        checkpoint.copy(run.best, run.unsharpened)
     checkpoint.save(run.best, {"model": model.state_dict()})
 
 

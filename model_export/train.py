@@ -6,7 +6,7 @@ and sampling come from seeds and saved random state.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from model_export import checkpoint, loss, scores
+from model_export import beginning, checkpoint, loss, scores
 from model_export.config import Training
 from model_export.corpus import Batch, Encoded, batches, collate
 from model_export.decode import translate
@@ -30,6 +30,7 @@ from service.tokenizer import Tokenizer
 
 LOG_EVERY = 50
 Tensors = tuple[Tensor, ...] | list[Tensor]
+Report = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Position:
     batch: int = 0
     best: float = -1.0
     since_best: int = 0
+    finished: bool = False
 
 
 def learning_rate(step: int, options: Training) -> float:
@@ -58,10 +60,10 @@ def build_model(run: Run) -> Seq2Seq:
     return Seq2Seq(source.size, target.size, run.recipe.model)
 
 
-def load_model(run: Run) -> Seq2Seq:
-    """Return the best model of a run, ready for inference."""
+def load_model(run: Run, weights: Path | None = None) -> Seq2Seq:
+    """Return the model of a run with its best weights, or with others, ready for inference."""
     model = build_model(run)
-    model.load_state_dict(checkpoint.load(run.best)["model"])
+    model.load_state_dict(checkpoint.load(weights or run.best)["model"])
     return model.eval()
 
 
@@ -112,7 +114,7 @@ class Trainer:
         self.varied = Varied(*splitters, run.recipe.variety)
         self.watch = Watch(run)
         source, self.target_tokenizer = run.tokenizers()
-        dev = run.dev_pairs()[:: max(1, len(run.dev_pairs()) // self.options.dev_sentences)]
+        dev = run.dev_sample()
         self.dev_sources = [source.encode(pair.source).ids for pair in dev]
         self.dev_targets = [pair.target for pair in dev]
 
@@ -124,7 +126,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.at = Position(**state["position"])
         torch.set_rng_state(state["random"])
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" and "device_random" in state:  # none if a CPU began
             torch.cuda.set_rng_state(state["device_random"])
         self.bf16 = state["bf16"]  # the trial of a busy machine may differ
 
@@ -222,6 +224,7 @@ class Trainer:
         self.run.log(step=self.at.step, chrf=found.chrf, bleu=found.bleu)
         if found.chrf > self.at.best:
             self.at.best, self.at.since_best = found.chrf, 0
+            self.run.forget_former()
             checkpoint.save(self.run.best, {"model": model.state_dict()})
         else:
             self.at.since_best += 1
@@ -232,20 +235,37 @@ class Trainer:
         return self.at.step >= self.options.steps or self.at.since_best > self.options.patience
 
 
-def train(run: Run, device: torch.device, resume: bool, start: Path | None = None) -> None:
+def train(
+    run: Run,
+    device: torch.device,
+    resume: bool,
+    start: Path | None = None,
+    report: Report = lambda _: None,
+) -> None:
     """Train the recipe's model to the end of its schedule, or until it stops improving.
 
-    It begins with the weights in `start`, or fresh.
+    It begins with the weights in `start`, or fresh. With `resume` it goes on where the checkpoint
+    stands, if that is of the same training; what was finished is left as it is.
     """
     trainer = Trainer(run, device)
-    if resume:
+    if resume and beginning.interrupted(run, start):
         trainer.resume()
         run.forget_after(trainer.at.step)
+        if trainer.at.finished:
+            report("training was finished before")
+            return
     else:
-        run.path("log.jsonl").unlink(missing_ok=True)
+        if resume:
+            report("there is no checkpoint of this recipe and corpus: training begins afresh")
+        beginning.begin(run, start)
         trainer.watch.forget()
         if start:
             trainer.start_from(start)
+    _learn(trainer)
+
+
+def _learn(trainer: Trainer) -> None:
+    """Make all steps that are left, and write down where training stands now and then."""
     with Progress(trainer.options.steps, trainer.at.step) as progress:
         saved = time.monotonic()
         for batch in trainer.remaining_batches():
@@ -253,7 +273,7 @@ def train(run: Run, device: torch.device, resume: bool, start: Path | None = Non
             progress.step(losses, int((batch.target_out != PAD).sum()))
             if trainer.at.step % LOG_EVERY == 0:
                 means = progress.means()
-                run.log(step=trainer.at.step, tokens_per_second=progress.rate, **means)
+                trainer.run.log(step=trainer.at.step, tokens_per_second=progress.rate, **means)
             if trainer.at.step % trainer.options.dev_every == 0:
                 progress.dev(trainer.measure())
             if time.monotonic() - saved > 60 * trainer.options.checkpoint_minutes:
@@ -262,4 +282,5 @@ def train(run: Run, device: torch.device, resume: bool, start: Path | None = Non
     if trainer.at.step % trainer.options.dev_every:
         trainer.measure()
     trainer.watch.look_last(trainer.model, trainer.at.step)
+    trainer.at.finished = True
     trainer.save()

@@ -8,7 +8,7 @@ from model_export.card import model_card
 from model_export.config import Recipe
 from model_export.run import Run
 from service.bundle import Bundle
-from service.manifest import Manifest
+from service.manifest import LinkRule, Manifest
 
 BLEU: dict[str, object] = {
     "set": "talks",
@@ -77,7 +77,7 @@ def test_links_of_both_directions_are_listed(manifest: Manifest, recipe: Recipe)
         "set": "tales",
         "precision": "int8",
         "symmetrized": "grow-diag",
-        "reverse": "fr-en 1",
+        "reverse": "fr-en, graphs and tokenizers 0123abcd",
         "aer": 7.89,
         "alignment_precision": 95.1,
         "alignment_recall": 90.2,
@@ -85,7 +85,7 @@ def test_links_of_both_directions_are_listed(manifest: Manifest, recipe: Recipe)
     }
     assert "Merged" not in model_card(manifest, recipe)
     card = model_card(replace(manifest, metrics=(*manifest.metrics, merged)), recipe)
-    assert "Merged with the links of fr-en 1" in card
+    assert "Merged with the links of fr-en, graphs and tokenizers 0123abcd:" in card
     assert "| tales | grow-diag | 7.89 | 95.1 | 90.2 |" in card
 
 
@@ -133,7 +133,7 @@ def test_what_each_stage_brought_and_the_recipe_s_remark_stand_with_the_scores(
     )
     assert told.startswith(plain.rstrip())
     assert "\n\nA model of twice the size has 50.\n\n" in told
-    assert "the first 555 sentences\nof talks" in told
+    assert "555 sentences spread\nevenly over talks" in told
     assert "| refinement | 1400 | 98765 | 43.21 | 60.12 |" in told
 
 
@@ -146,6 +146,20 @@ def test_alignment_errors_tell_tuning_and_shipped(manifest: Manifest, recipe: Re
         "| hansards | cross | best-source ≥ 0.26 | 23.45 | 91.2 | 88.5 |",
         f"| hansards | {shipped}",
     ], "the precision that is served, and no other"
+    assert "chosen on the set marked *tuning*" in text
+
+
+def test_lines_that_tuned_are_told_from_those_that_report(
+    manifest: Manifest, recipe: Recipe
+) -> None:
+    apart = {**AER, "set": "tales", "tuning": "tales", "tuning_lines": 50, "sentences": 97}
+    other = {**AER, "tuning": "tales", "tuning_lines": 50}
+    told = section(
+        model_card(replace(manifest, metrics=(BLEU, other, apart)), recipe), "Word alignment"
+    )
+    assert "first 50 lines of tales; of that set the table reports\nthe other 97." in told
+    assert "*tuning*" not in told, "no set is marked"
+    assert "Forced decoding" in told
 
 
 def test_agreement_is_stated(manifest: Manifest, recipe: Recipe) -> None:
@@ -191,3 +205,55 @@ def test_a_bundle_without_gold_says_so(manifest: Manifest, recipe: Recipe) -> No
     told = section(model_card(replace(manifest, metrics=metrics), recipe), "Word alignment")
     assert told.strip().startswith("Not measured")
     assert "|" not in told
+
+
+def test_a_network_without_attention_has_a_card_without_links(
+    manifest: Manifest, recipe: Recipe
+) -> None:
+    sizes = replace(
+        recipe.model, attention=replace(recipe.model.attention, kind="none"), alignment_head=0
+    )
+    told = model_card(
+        replace(
+            manifest,
+            model=replace(manifest.model, attention=()),
+            link_rule=LinkRule("none", "none", 0.0),
+            metrics=(BLEU,),
+            verification={"int8": {**FACTS, "attention": {}}},
+        ),
+        replace(recipe, model=sizes),
+    )
+    assert "| int8 | 96 | 2000 | 75.0% | 3.2e-03 | – | 0.0e+00 | 0.125 |" in told
+    assert section(told, "Word alignment").strip().startswith("The network has no attention")
+    for untrue in ("eflomal", "which word became which", "trained head", "Alignment links"):
+        assert untrue not in told, untrue
+
+
+def test_links_come_from_where_the_rule_reads_them(manifest: Manifest, recipe: Recipe) -> None:
+    assert "- Alignment links come from a trained head, right about as often as the table" in (
+        section(model_card(manifest, recipe), "Limits")
+    )
+    cross = replace(manifest, link_rule=LinkRule("cross", "best-source", 0.3))
+    assert "links are read off the decoder's attention, which" in model_card(cross, recipe)
+    unmeasured = replace(manifest, metrics=(BLEU,))
+    assert "a trained head; how often they are right was not measured." in model_card(
+        unmeasured, recipe
+    )
+
+
+def test_the_aligner_is_named_where_its_links_taught(manifest: Manifest, recipe: Recipe) -> None:
+    def named(head: int, weights: tuple[float, float], sharpened: int) -> bool:
+        made = replace(
+            recipe,
+            model=replace(recipe.model, alignment_head=head),
+            training=replace(
+                recipe.training, cross_attention_weight=weights[0], alignment_weight=weights[1]
+            ),
+            sharpening=replace(recipe.sharpening, steps=sharpened),
+        )
+        return "eflomal" in model_card(manifest, made)
+
+    assert named(8, (0.0, 0.3), 0)
+    assert named(8, (0.0, 0.0), 9)
+    assert named(0, (0.1, 0.3), 0)
+    assert not named(0, (0.0, 0.3), 9)

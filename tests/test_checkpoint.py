@@ -36,6 +36,23 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
+def test_a_copy_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, copy = tmp_path / "one.pt", tmp_path / "other.pt"
+    path.write_bytes(b"weights")
+    checkpoint.copy(path, copy)
+    assert copy.read_bytes() == b"weights"
+
+    def break_off(source: Path, to: Path) -> None:
+        to.write_bytes(b"we")
+        raise OSError("no space")
+
+    monkeypatch.setattr("shutil.copyfile", break_off)
+    path.write_bytes(b"other weights")
+    with pytest.raises(OSError, match="no space"):
+        checkpoint.copy(path, copy)
+    assert copy.read_bytes() == b"weights"
+
+
 def test_a_crash_while_saving_leaves_the_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,15 @@ def test_a_whole_number_will_do_for_a_float(tmp_path: Path) -> None:
         (r"^attention = .*$", 'attention = "dot"', r"\[model\.attention\] must be a table"),
         ("top = 24", "top = true", r"model\.decoder\.top must be of type int"),
         ("top = 24", "input_feeding = 1", r"model\.decoder\.input_feeding must be of type bool"),
+        (r"^alignment_head = .*$", "alignment_head = -8", r"model\.alignment_head must be a width"),
+        (r"^dev_every = .*$", "dev_every = 0", r"training\.dev_every must be at least 1"),
+        (r"^dev_sentences = .*$", "dev_sentences = 0", r"training\.dev_sentences must be at le"),
+        ('words = "uax29" }', 'words = "words" }', r"bundle\.source\.words must be one of uax29, "),
+        (
+            'words = "uax29-elision"',
+            'words = "elision"',
+            r"bundle\.target\.words must be one of ua",
+        ),
         (
             'kind = "general"',
             'kind = "genral"',
@@ -289,6 +298,21 @@ def test_what_measures_has_to_be_there(tmp_path: Path, old: str, new: str, said:
     assert old in toy.RECIPE
     with pytest.raises(RecipeError, match=said):
         read(tmp_path, toy.RECIPE.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[model]\nalignment_head = 0\n[sharpening]\nsteps = 9", "sharpening.steps needs"),
+        ("[refinement]\nsteps = 9\npairs = 0\ncorpora = []", "refinement needs texts"),
+    ],
+)
+def test_a_later_stage_needs_what_it_is_of(tmp_path: Path, table: str, said: str) -> None:
+    (tmp_path / "base.toml").write_text(toy.RECIPE, encoding="utf-8")
+    extended = f'extends = "base.toml"\n{table}\n'
+    with pytest.raises(RecipeError, match=said):
+        read(tmp_path, extended)
+    read(tmp_path, extended.replace("steps = 9", "steps = 0"))
 
 
 def test_gold_alignments_may_be_missing(tmp_path: Path) -> None:

@@ -87,6 +87,14 @@ def test_training_pairs_are_of_known_corpora_and_plausible(tmp_path: Path) -> No
     assert pairs == [Pair("a", "b", "known"), Pair("g", "h", "known")]
 
 
+def test_a_corpus_that_has_no_pair_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "a.tsv.gz", "a\tb\tknown\nc\td\tother\n\tf\tempty\n")
+    write(tmp_path / "b.tsv.gz", "")
+    sources = dict.fromkeys(("known", "empty", "knwon"), OPTIONS.sources["known"])
+    with pytest.raises(corpus.CorpusError, match=r"a\.tsv\.gz, b\.tsv\.gz: no pair of empty, knw"):
+        corpus.training_pairs(tmp_path, dataclasses.replace(OPTIONS, sources=sources))
+
+
 def test_texts_become_ids_without_special_tokens() -> None:
     model = Path(corpus.__file__).parents[1] / "service" / "bundles" / "en-fr" / "source.model"
     tokenizer = Tokenizer(model)

@@ -156,3 +156,52 @@ def test_what_was_chosen_for_other_texts_is_not_gone_on_with(run: Run) -> None:
     other = Run(dataclasses.replace(run.recipe, refinement=options), run.data, run.folder)
     with pytest.raises(distil.DistilError, match="other texts"):
         distil.distil(other, [], again.append)
+
+
+@pytest.fixture
+def trained(tmp_path: Path, toy_run: Run) -> Run:
+    """A run whose weights are but a word."""
+    made = dataclasses.replace(toy_run, folder=tmp_path / "run")
+    made.best.write_bytes(b"trained")
+    return made
+
+
+def refined_of(run: Run, resume: bool = False, again: bool = False) -> bytes:
+    """Refine the weights, and return what that began with."""
+    refined = dataclasses.replace(run, folder=run.folder / "refined")
+    began = distil.starting_weights(run, refined, resume, again).read_bytes()
+    refined.best.write_bytes(began + b" refined")
+    distil.adopt(run, refined)
+    return began
+
+
+def test_a_second_refinement_begins_where_the_first_did(trained: Run) -> None:
+    assert [refined_of(trained), refined_of(trained)] == [b"trained"] * 2
+    assert trained.best.read_bytes() == b"trained refined"
+    assert refined_of(trained, again=True) == b"trained refined"
+    assert refined_of(trained, resume=True) == b"trained refined", "what it began with"
+    assert refined_of(trained) == b"trained"
+
+
+def test_a_refinement_begins_with_a_head_that_is_not_sharp(trained: Run) -> None:
+    for again in (False, True):
+        before = trained.best.read_bytes()
+        trained.unsharpened.write_bytes(before)
+        trained.best.write_bytes(b"sharp")
+        assert refined_of(trained, again=again) == before
+        assert not trained.unsharpened.exists(), "the head is another now"
+
+
+def test_what_was_refined_before_stays_sharpened(trained: Run) -> None:
+    refined_of(trained)
+    trained.unsharpened.write_bytes(trained.best.read_bytes())
+    trained.best.write_bytes(b"sharp")
+    refined_of(trained, resume=True)
+    assert trained.best.read_bytes() == b"sharp"
+
+
+def test_what_was_trained_since_is_refined(trained: Run) -> None:
+    refined_of(trained)
+    trained.forget_former()  # as `train` does when it finds better weights
+    trained.best.write_bytes(b"trained anew")
+    assert refined_of(trained, resume=True) == b"trained anew"

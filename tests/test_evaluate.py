@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -116,6 +118,7 @@ def test_only_the_tuning_set_is_tuned_on(toy_run: Run, monkeypatch: pytest.Monke
     assert other.threshold > 0.6
     assert {m["set"] for m in metrics if m["tuned_here"]} == {"tuning"}
     assert {m["set"] for m in metrics if not m["tuned_here"]} == {"other"}
+    assert {(m["tuning"], m["tuning_lines"]) for m in metrics} == {("tuning", 2)}
 
 
 def test_what_is_left_of_the_tuning_set_is_measured(
@@ -128,6 +131,7 @@ def test_what_is_left_of_the_tuning_set_is_measured(
     assert 0.3 < rule.threshold <= 0.4, "the third line was not looked at"
     counts = {(m["set"], m["sentences"], m["tuned_here"]) for m in metrics}
     assert counts == {("tuning", 1, False), ("other", 1, False)}
+    assert {(m["tuning"], m["tuning_lines"]) for m in metrics} == {("tuning", 2)}
 
 
 def test_the_shipped_rule_is_measured_on_every_set(
@@ -242,7 +246,39 @@ def test_links_of_both_directions_are_merged_and_measured(
     assert list(by_method) == ["intersection", "union", "grow-diag", "grow-diag-final-and"]
     assert by_method["intersection"]["alignment_recall"] == 50.0
     assert by_method["union"]["aer"] == 20.0
-    assert by_method["union"]["reverse"] == f"toy {toy_bundle.manifest.version}"
+    named = by_method["union"]["reverse"]
+    assert re.fullmatch("toy, graphs and tokenizers [0-9a-f]{8}", str(named))
+
+
+def test_the_other_bundle_is_named_by_what_makes_its_links(toy_bundle: Bundle) -> None:
+    manifest = toy_bundle.manifest
+    named = evaluate._named(manifest)
+    card, *graphs = sorted(manifest.files, key=lambda file: file.path != "MODEL_CARD.md")
+    assert card.path == "MODEL_CARD.md"
+    other_card = dataclasses.replace(card, sha256="0" * 64)
+    told = dataclasses.replace(manifest, version="2", files=(*reversed(graphs), other_card))
+    assert evaluate._named(told) == named
+    for changed in graphs:
+        files = (
+            card,
+            *(f for f in graphs if f != changed),
+            dataclasses.replace(changed, sha256="f"),
+        )
+        assert evaluate._named(dataclasses.replace(manifest, files=files)) != named, changed.path
+    paths = sorted(str(path) for path in toy_bundle.folder.iterdir() if path.suffix != ".json")
+    sums = [sha256(Path(path).read_bytes()).hexdigest() for path in paths]
+    names = [Path(path).name for path in paths]
+    lines = sorted(f"{a}  {b}\n" for a, b in zip(sums, names, strict=True) if b != card.path)
+    assert named.endswith(" " + sha256("".join(lines).encode()).hexdigest()[:8]), "as a shell says"
+
+
+def test_links_of_no_attention_are_not_merged(toy_run: Run, toy_bundle: Bundle) -> None:
+    nothing = LinkRule("none", "none", 0.0)
+    assert evaluate.evaluate_both_ways(toy_run, nothing, toy_bundle, lambda _: None) == []
+    model = dataclasses.replace(toy_bundle.manifest.model, attention=())
+    bare = Bundle(toy_bundle.folder, dataclasses.replace(toy_bundle.manifest, model=model))
+    rule = toy_bundle.manifest.link_rule
+    assert evaluate.evaluate_both_ways(toy_run, rule, bare, lambda _: None) == []
 
 
 def test_without_gold_the_link_rule_is_a_usual_one(toy_run: Run, toy_bundle: Bundle) -> None:

@@ -64,3 +64,20 @@ def test_the_bundle_names_what_refinement_learnt_from(run: Run) -> None:
     options = dataclasses.replace(run.recipe.refinement, steps=0)
     bare = Run(dataclasses.replace(run.recipe, refinement=options), run.data, run.folder)
     assert training_data(bare) == [pairs]
+
+
+@pytest.mark.parametrize("files", [(), ("more.tsv.gz",)])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_corpus_without_any_text_is_named(run: Run, back: bool, files: tuple[str, ...]) -> None:
+    options = dataclasses.replace(
+        run.recipe.refinement,
+        files=files,
+        corpora=() if back else ("elsewhere", "toys"),
+        back_files=files,
+        back_corpora=("elsewhere", "toys") if back else (),
+    )
+    made = Run(dataclasses.replace(run.recipe, refinement=options), run.data, run.folder)
+    texts, none = extra_texts.of_source(made), extra_texts.of_target(made)
+    with pytest.raises(corpus.CorpusError, match=r"no text of (elsewhere, )?toys$"):
+        list(none if back else texts)
+    assert list(texts if back else none) == []

@@ -12,9 +12,10 @@ from model_export.run import Run
 
 @pytest.fixture
 def run(toy_run: Run, tmp_path: Path) -> Run:
-    """The toy recipe with one step of refinement, in an empty folder."""
+    """The toy recipe with one step of refinement and few dev sentences, in an empty folder."""
     refinement = dataclasses.replace(toy_run.recipe.refinement, steps=1)
-    recipe = dataclasses.replace(toy_run.recipe, refinement=refinement)
+    training = dataclasses.replace(toy_run.recipe.training, dev_sentences=25)
+    recipe = dataclasses.replace(toy_run.recipe, refinement=refinement, training=training)
     made = Run(recipe, toy_run.data, tmp_path / "run")
     for folder, pairs in ((made, 7), (refined(made), 9)):
         np.save(folder.path("shares.npy"), np.ones(pairs, np.float32))
@@ -31,8 +32,8 @@ def test_of_each_stage_the_weights_that_it_kept(run: Run) -> None:
         run.log(step=step, chrf=chrf, bleu=chrf / 2)
     refined(run).log(step=0, chrf=44.4, bleu=22.0)
     refined(run).log(step=20, chrf=45.678, bleu=23.456)
-    count = min(run.recipe.training.dev_sentences, len(run.dev_pairs()))
-    place = {"set": run.set_name(run.recipe.corpus.dev), "sentences": count}
+    assert (len(run.dev_pairs()), run.recipe.training.dev_sentences) == (60, 25)
+    place = {"set": run.set_name(run.recipe.corpus.dev), "sentences": 30}  # every second one
     first, second = gains(run)
     assert first == {
         "after": "training", "step": 200, "pairs": 7, **place, "dev_bleu": 22.22, "dev_chrf": 44.44

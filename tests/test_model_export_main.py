@@ -12,15 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from torch import Tensor
 from typer.testing import CliRunner
 
 from model_export import __main__ as commands
-from model_export import compare, compared, corpus, sharpen, studies
+from model_export import compare, compared, corpus, distil, sharpen, studies
 from model_export.arguments import open_run
 from model_export.compare import Measured
-from model_export.corpus import Ragged
+from model_export.corpus import Batch, Ragged
 from model_export.labels import AlignerError
 from model_export.run import Run, load_corpus, load_ragged
+from model_export.train import Trainer
 from model_export.verify import Agreement
 from service.bundle import Bundle
 from tests import toy
@@ -53,6 +56,30 @@ def test_help_lists_the_stages_in_the_order_of_the_chain() -> None:
     assert result.exit_code == 0
     listed = re.findall(r"^\W*([a-z]+) {2,}[A-Z]", result.output, re.MULTILINE)
     assert [name for name in listed if name in STAGES] == STAGES
+
+
+def documented() -> list[str]:
+    """The lines of shell in the guide to training."""
+    text = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def test_the_commands_of_the_guide_have_the_options_that_it_gives_them() -> None:
+    known = typer.main.get_group(commands.app).commands
+    calls = [line.partition("#")[0].split() for line in documented() if "-m model_export" in line]
+    assert len(calls) > 12
+    for call in calls:
+        assert call[:3] == ["python", "-m", "model_export"], "no variable that nobody reads"
+        if call[3] != "$stage":
+            options = {name for option in known[call[3]].params for name in option.opts}
+            assert {word for word in call if word.startswith("--")} <= options, call
+
+
+def test_a_loop_over_stages_ends_with_the_first_that_fails() -> None:
+    loops = [line for line in documented() if "$stage" in line]
+    assert len(loops) == 2
+    assert all(line.endswith("|| break") for line in loops)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -167,6 +194,38 @@ def test_a_head_learns_from_both_directions(
     commands.sharpen(recipe, toy_run.data, tmp_path / "runs")
     assert 0 < np.count_nonzero(load_ragged(run.path(sharpen.AGREED))["links"].lengths) <= 20
     assert run.path("unsharpened.pt").read_bytes() == before != run.best.read_bytes()
+
+
+def test_refine_goes_on_and_begins_again(
+    monkeypatch: pytest.MonkeyPatch, recipe: Path, toy_run: Run, tmp_path: Path
+) -> None:
+    """A finished refinement is not made again by `--resume`, and a second is like the first."""
+    shutil.copytree(toy_run.folder, tmp_path / "runs" / "toy")
+    text, count = re.subn(r"steps = 0\nwarmup = 1\n", "steps = 2\nwarmup = 1\n", toy.RECIPE)
+    assert count == 1
+    recipe.write_text(text, encoding="utf-8")
+    run = open_run(recipe, toy_run.data, tmp_path / "runs")
+    distil.save(run, [([5, 6], [7, 8])])
+    before, steps = run.best.read_bytes(), []
+    make_step = Trainer.train_step
+
+    def train_step(trainer: Trainer, batch: Batch) -> dict[str, Tensor]:
+        steps.append(trainer.at.step)
+        return make_step(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "train_step", train_step)
+    monkeypatch.setattr("model_export.train.faster_in_bf16", lambda _: False)
+    said = []
+    for options in ([], ["--resume"], [], ["--again"]):
+        places = ["--data", str(toy_run.data), "--runs", str(tmp_path / "runs")]
+        result = CliRunner().invoke(commands.app, ["refine", str(recipe), *places, *options])
+        assert result.exit_code == 0, result.output
+        said.append("finished before" in result.output)
+    assert said == [False, True, False, False]
+    assert steps == [0, 1] * 3
+    assert run.unrefined.read_bytes() == before
+    both = CliRunner().invoke(commands.app, ["refine", str(recipe), "--again", "--resume"])
+    assert both.exit_code == 2
 
 
 def test_subwords_are_trained_and_the_corpus_encoded(recipe: Path, tmp_path: Path) -> None:

@@ -63,6 +63,18 @@ def test_dev_pairs_come_from_the_recipe(run: Run) -> None:
     assert run.dev_pairs() == [Pair("Hi.", "Salut.", "toy"), Pair("", "empty", "")]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "found"), [(1, [0]), (3, [0, 3, 6, 9]), (5, [0, 2, 4, 6, 8]), (99, list(range(10)))]
+)
+def test_a_dev_sample_is_spread_evenly(run: Run, wanted: int, found: list[int]) -> None:
+    run.data.mkdir()
+    with gzip.open(run.data / "dev.tsv.gz", "wt", encoding="utf-8") as out:
+        out.writelines(f"{i}\t-\ttoy\n" for i in range(10))
+    options = dataclasses.replace(run.recipe.training, dev_sentences=wanted)
+    made = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, training=options))
+    assert [int(pair.source) for pair in made.dev_sample()] == found
+
+
 def test_a_reversed_bundle_reads_its_sets_the_other_way_round(run: Run) -> None:
     run.data.mkdir()
     with gzip.open(run.data / "a.en-fr.tsv.gz", "wt", encoding="utf-8") as out:

@@ -61,6 +61,19 @@ def test_the_weights_before_are_kept(run: Run) -> None:
     assert run.best.read_bytes() != weights
 
 
+def test_who_sharpens_twice_sharpens_once(run: Run) -> None:
+    short = dataclasses.replace(OPTIONS, steps=3)
+    made = Run(dataclasses.replace(run.recipe, sharpening=short), run.data, run.folder)
+    before = run.best.read_bytes()
+    sharpen.sharpen(made, CPU, lambda _: None)
+    once = load_model(run).state_dict()
+    sharpen.sharpen(made, CPU, lambda _: None)
+    twice = load_model(run).state_dict()
+    assert run.unsharpened.read_bytes() == before
+    for name, value in once.items():
+        assert torch.equal(value, twice[name]), name
+
+
 def test_there_are_as_many_batches_as_steps(run: Run) -> None:
     few = run.recipe.training.batch_tokens // 8
     training = dataclasses.replace(run.recipe.training, batch_tokens=few)

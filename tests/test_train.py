@@ -71,7 +71,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def fresh(prepared: Run, folder: Path, options: dict[str, Any]) -> Run:
-    """A run of its own on the prepared corpus, with other training options."""
+    """A run in a copy of the folder, with other training options."""
     shutil.copytree(prepared.folder, folder / "fresh")
     changed = dataclasses.replace(prepared.recipe.training, **options)
     return Run(
@@ -171,13 +171,60 @@ def test_the_seed_makes_the_model(prepared: Run, tmp_path: Path) -> None:
     assert not same(one, other)
 
 
-def test_a_finished_run_makes_no_more_steps(prepared: Run, whole: Run, tmp_path: Path) -> None:
-    shutil.copytree(whole.folder, tmp_path / "again")
-    again = Run(whole.recipe, whole.data, tmp_path / "again")
+def test_a_finished_run_is_left_as_it_is(whole: Run, tmp_path: Path) -> None:
+    again = fresh(whole, tmp_path, {"watched": ("ab ||| AB",), "checkpoint_minutes": 9.0})
+    again.best.write_bytes(b"refined since")
+    files = {path: path.read_bytes() for path in again.folder.iterdir()}
+    said: list[str] = []
+    training.train(again, CPU, True, report=said.append)
+    assert {path: path.read_bytes() for path in again.folder.iterdir()} == files
+    assert said == ["training was finished before"]
+
+
+@pytest.mark.parametrize("state", [None, torch.arange(3, dtype=torch.uint8)])
+def test_what_a_cpu_began_goes_on_on_a_gpu(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: Tensor | None
+) -> None:
+    """With the random state of the device where there is one."""
+    run = fresh(whole, tmp_path, {})
+    if state is not None:
+        checkpoint.save(run.checkpoint, {**checkpoint.load(run.checkpoint), "device_random": state})
+    restored: list[Tensor] = []
+    monkeypatch.setattr(torch.cuda, "set_rng_state", restored.append)
+    trainer = Trainer(run, CPU)
+    trainer.device = torch.device("cuda")
+    trainer.resume()
+    assert trainer.at.step == STEPS
+    assert [one.tolist() for one in restored] == ([] if state is None else [[0, 1, 2]])
+
+
+@pytest.mark.parametrize("changed", [{"seed": 4}, {"steps": 7}, {"learning_rate": 1e-4}])
+def test_what_another_recipe_left_is_not_gone_on_with(
+    prepared: Run, whole: Run, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    again, alone = fresh(whole, tmp_path, changed), fresh(prepared, tmp_path / "alone", changed)
+    said: list[str] = []
+    training.train(again, CPU, True, report=said.append)
+    training.train(alone, CPU, resume=False)
+    assert said == ["there is no checkpoint of this recipe and corpus: training begins afresh"]
+    for name in ("checkpoint", "best"):
+        assert same(*(checkpoint.load(getattr(run, name)) for run in (again, alone))), name
+    assert log_of(again, "chrf") == log_of(alone, "chrf")
+
+
+def test_a_start_that_breaks_off_leaves_nothing_of_an_older_run(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = fresh(whole, tmp_path, {})
+    with monkeypatch.context() as patch:
+        stop_before(2, patch)
+        patch.setattr(Trainer, "save", lambda _: None)
+        with pytest.raises(Stop):
+            training.train(again, CPU, resume=False)
+    assert not again.checkpoint.exists()
+    assert not again.best.exists()
     training.train(again, CPU, resume=True)
-    after = checkpoint.load(again.checkpoint)
-    assert after["position"]["step"] == STEPS
-    assert same(after["model"], checkpoint.load(whole.checkpoint)["model"])
+    assert same(checkpoint.load(again.best), checkpoint.load(whole.best))
 
 
 def test_the_position_counts_every_batch_once(prepared: Run, whole: Run) -> None:
@@ -263,7 +310,9 @@ def test_the_best_weights_are_kept(
     for value in (1.0, 2.0, 3.0, 4.0):
         with torch.no_grad():
             cast(Seq2Seq, trainer.averaged.module).decoder.bias.fill_(value)
+        trainer.run.unrefined.write_bytes(b"former")
         trainer.measure()
+        assert trainer.run.unrefined.exists() == (value in (2.0, 4.0)), "as long as best.pt lasts"
         kept.append(load_model(trainer.run).decoder.bias[0].item())
     assert kept == [1.0, 1.0, 3.0, 3.0]
     assert (trainer.at.best, trainer.at.since_best) == (31.0, 1)
