@@ -177,3 +177,5 @@ def _add_facts(app: FastAPI) -> None:
         response_model=HealthAnswer,
         responses=answers({"status": "ready"}, 503),
     )(handlers.ready)
+    for path, handler in (("/health/live", handlers.live), ("/health/ready", handlers.ready)):
+        app.head(path, include_in_schema=False)(handler)  # some balancers ask so

@@ -38,7 +38,10 @@ def check_translate(request: TranslateRequest, settings: Settings) -> int:
 
 
 def check_align(request: AlignRequest, settings: Settings) -> int:
-    """Return the characters of all texts; raises `TooManyTexts`, `TextTooLong` or `EmptyWord`."""
+    """Return the characters of all texts.
+
+    Raises `TooManyTexts` or `TextTooLong`, and `EmptyWord` or `RequestError` for what is empty.
+    """
     _check_count(len(request.pairs), settings.max_texts)
     texts = [text for pair in request.pairs for text in _sides(pair).values()]
     characters = _check_characters(texts, settings.max_characters)
@@ -81,15 +84,17 @@ def _check_characters(texts: Sequence[Text], limit: int) -> int:
 
 
 def _check_beam(beam_size: int, n_best: int, limit: int) -> None:
-    detail = {"limit": limit}
     if not 1 <= beam_size <= limit:
-        raise InvalidBeam(f"beam_size must lie between 1 and {limit}", detail)
+        raise InvalidBeam(f"beam_size must lie between 1 and {limit}", {"limit": limit})
     if not 1 <= n_best <= beam_size:
-        raise InvalidBeam("n_best must lie between 1 and beam_size", detail)
+        raise InvalidBeam("n_best must lie between 1 and beam_size", {"limit": beam_size})
 
 
 def _check_words(text: Text, field: str) -> None:
     if isinstance(text, str):
+        if not text.strip():
+            errors = [{"field": field, "message": "must not be empty"}]
+            raise RequestError(f"{field} is empty", {"errors": errors})
         return
     for index, word in enumerate(text):
         if not word.strip():

@@ -47,6 +47,8 @@ It looks for the partner of each quote up to the end of the line: a tenth of a s
 PIECE = 4000
 """Characters of a line that it reads at once otherwise."""
 
+_WIDE_END = re.compile(rf"[。！？](?![。！？…])[{_BRACKETS}{_QUOTES}]*")
+_BRACKETED = re.compile(r"\((?P<inside>[^()]*)[.!?]\)(?=\s+[^\Wa-z\d_])")
 _ONLY_CLOSERS = re.compile(rf"[\s{_BRACKETS}{_QUOTES}]+")
 
 
@@ -159,7 +161,7 @@ def _line_ends(line: str, language: str) -> list[int]:
     """
     ends: list[int] = []
     begin = 0  # of the library's sentence, which may be less than one of ours
-    for found in _library_breaks(line, language):
+    for found in sorted({*_library_breaks(line, language), *_missed(line, language)}):
         end = max(begin, found + _late_closers(line, found))
         if end > begin and _is_end(line, begin, end, language):
             if ends and _ONLY_CLOSERS.fullmatch(line, ends[-1], end):
@@ -167,6 +169,17 @@ def _line_ends(line: str, language: str) -> list[int]:
             ends.append(end)
         begin = end
     return [*(end for end in ends if end < len(line)), len(line)]
+
+
+def _missed(line: str, language: str) -> list[int]:
+    """Ends that the library misses: before digits in Chinese, and after a sentence in brackets."""
+    if language in UNSPACED:
+        return [found.end() for found in _WIDE_END.finditer(line)]
+    return [
+        found.end()
+        for found in _BRACKETED.finditer(line)
+        if found["inside"][:1].isupper() and " " in found["inside"]
+    ]
 
 
 def _library_breaks(line: str, language: str) -> list[int]:

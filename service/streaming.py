@@ -7,6 +7,7 @@ with it the work.
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -27,13 +28,17 @@ from service.visit import CURRENT
 from service.written import TURN, to_json
 
 EVENTS = "text/event-stream"
+_EVENTS = re.compile(rf"{EVENTS}(?!.*;\s*q=0(\.0*)?\s*(;|$))\s*(;.*)?")
+"""An item of `Accept` that asks for events; `q=0` is how not to."""
+
 
 log = logging.getLogger("interlinea.http")
 
 
 def wants_events(request: Request) -> bool:
     """Whether the client asked for events rather than for one answer."""
-    return EVENTS in request.headers.get("accept", "").lower()
+    asked = request.headers.get("accept", "").lower().split(",")
+    return any(_EVENTS.fullmatch(one.strip()) for one in asked)
 
 
 async def paid(

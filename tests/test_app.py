@@ -237,6 +237,11 @@ def test_health(client: TestClient, catalog: FakeCatalog) -> None:
     assert response.headers["Retry-After"] == "1"
 
 
+def test_health_has_heads(client: TestClient) -> None:
+    for path in ("/health/live", "/health/ready"):
+        assert client.head(path).status_code == 200
+
+
 def test_the_root_leads_to_the_docs(client: TestClient) -> None:
     response = client.get("/", follow_redirects=False)
     assert response.is_redirect

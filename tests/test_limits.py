@@ -48,8 +48,8 @@ def test_a_translation_within_limits(body: object) -> None:
         ({"text": "a", "beam_size": 5}, InvalidBeam, {"limit": 4}),
         ({"text": "a", "beam_size": 0}, InvalidBeam, {"limit": 4}),
         ({"text": "a", "beam_size": -(10**30)}, InvalidBeam, {"limit": 4}),
-        ({"text": "a", "n_best": 0}, InvalidBeam, {"limit": 4}),
-        ({"text": "a", "beam_size": 2, "n_best": 3}, InvalidBeam, {"limit": 4}),
+        ({"text": "a", "n_best": 0}, InvalidBeam, {"limit": 1}),
+        ({"text": "a", "beam_size": 2, "n_best": 3}, InvalidBeam, {"limit": 2}),
     ],
 )
 def test_a_translation_past_a_limit(
@@ -84,6 +84,11 @@ def test_pairs_within_limits() -> None:
             [{"source_text": [" "]}],
             EmptyWord,
             {"field": "pairs[0].source_text[0]", "index": 0},
+        ),
+        (
+            [{"source_text": "a"}, {"source_text": "a", "target_text": " "}],
+            RequestError,
+            {"errors": [{"field": "pairs[1].target_text", "message": "must not be empty"}]},
         ),
     ],
 )

@@ -182,6 +182,25 @@ def test_inner_gaps_suit_the_target(gap: str, language: str, expected: str) -> N
     assert join_gap(gap, language) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "sentences"),
+    [
+        (
+            "1.打开电脑。2.输入密码。3.点击确定。",
+            "zh",
+            ["1.打开电脑。", "2.输入密码。", "3.点击确定。"],
+        ),
+        ("（见上文。）下一句。", "zh", ["（见上文。）", "下一句。"]),
+        ("“好。”他说。真的？！是。", "zh", ["“好。”", "他说。", "真的？！", "是。"]),
+        ("(See above.) Next.", "en", ["(See above.)", "Next."]),
+        ("He left (at last.) Then he (Inc.) Came.", "en", None),
+    ],
+)
+def test_ends_that_are_easily_missed(text: str, language: str, sentences: list[str] | None) -> None:
+    found = segment(text, language, split=True)
+    assert [one.text for one in found.sentences] == (sentences or [text])
+
+
 def test_a_sentence_that_ends_in_a_tag_keeps_its_gap() -> None:
     assert join_gap("", "en", "Hello.</p>") == ""
     assert join_gap(" ", "zh", "Hello.</p>") == " "

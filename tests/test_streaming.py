@@ -61,6 +61,24 @@ def test_tokens_and_sentences_come_before_the_answer_which_is_the_usual_one(
     assert catalog.translator.streams_closed == 1
 
 
+@pytest.mark.parametrize(
+    ("accept", "streams"),
+    [
+        ("application/json, Text/Event-Stream;q=0.5", True),
+        ("text/event-stream; q=0.01", True),
+        ("text/event-stream;q=0, application/json", False),
+        ("application/json, text/event-stream; q=0.000", False),
+        ("text/event-streams", False),
+        ("*/*", False),
+    ],
+)
+def test_events_come_to_those_who_ask_for_them(
+    client: TestClient, accept: str, streams: bool
+) -> None:
+    response = client.post("/translate", json={"text": "Thanks"}, headers={"Accept": accept})
+    assert response.headers["Content-Type"].startswith("text/event-stream") == streams
+
+
 def test_times_come_with_the_last_event(client: TestClient) -> None:
     for timing in (False, True):
         response = client.post("/translate", json={"text": "a", "timing": timing}, headers=EVENTS)
