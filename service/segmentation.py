@@ -17,7 +17,7 @@ LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
 """What always ends a sentence: the mandatory breaks of UAX #14."""
 
 BLOCK_END = re.compile(
-    r"(?:</(?:p|div|li|ul|ol|dl|dt|dd|t[dhr]|table|h[1-6]|blockquote|section|option|title)>\s*+)++",
+    r"(?:</(?:p|div|li|ul|ol|dl|dt|dd|t[dhr]|table|h[1-6]|blockquote|section|option|title)>\s*)+",
     re.ASCII | re.IGNORECASE,
 )
 """What ends a sentence of HTML: the end of a paragraph, an item, a cell, a heading."""

@@ -100,7 +100,9 @@ _NUMBERS = (
 )
 _CONTROLS = (r"[\x01-\x08]",)
 _ALL = (*_MARKUP, *_ADDRESSES, *_NAMES, *_MONEY, *_NUMBERS, *_CONTROLS)
-_PLAIN = re.compile("|".join(f"(?:{one})" for one in _ALL), re.ASCII)
+_PLAIN = regex.compile("|".join(f"(?:{one})" for one in _ALL), regex.ASCII)
+"""Not by `re`: up to Python 3.11.2 its possessive groups take too much."""
+
 _HINT = re.compile(r"[\x01-\x08`@<>{}%$&_\\/\d€£¥]|\.\w|--\w|\(\)", re.ASCII)
 """What a text has that `_PLAIN` may find something in; most have not, and are soon done with."""
 
@@ -129,7 +131,7 @@ _BRACKETS = {")": "(", "]": "["}
 
 def find(text: str, language: str) -> list[Span]:
     """Return what a translation of a text in `language` should keep, in order."""
-    found = [match.span() for match in _PLAIN.finditer(text)] if _HINT.search(text) else []
+    found = _spans(_PLAIN, text) if _HINT.search(text) else []
     base = language.split("-")[0].lower()
     if base not in _ASCII or not text.isascii():
         found += _unwritten(text, base, found)
@@ -138,6 +140,10 @@ def find(text: str, language: str) -> list[Span]:
         if not spans or start >= spans[-1].end:
             spans.append(Span(start, _trimmed(text, start, end)))
     return spans
+
+
+def _spans(pattern: "regex.Pattern[str]", text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in pattern.finditer(text, concurrent=False)]
 
 
 def _unwritten(text: str, base: str, plain: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
