@@ -10,7 +10,7 @@ word before it went. Each comes over exactly once, and pairs stay nested as they
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -222,20 +222,16 @@ def _weight(owner: Sequence[_Element] | None, one: _Element, outer: _Element) ->
 
 def _point(one: _Element, outer: _Element, low: int, high: int, linked: Linked) -> int:
     """Return before which target word a tag goes that is around none."""
-    targets: Mapping[int, list[int]] = {}
-    made: dict[int, list[int]] = {}
-    for source, target in linked.links:
-        if low <= target < high:
-            made.setdefault(source, []).append(target)
-    targets = made
     if one.first == outer.first:
         return low
     if one.first == outer.last:
         return high
-    for word in range(one.first - 1, outer.first - 1, -1):
-        if word in targets:
-            return max(targets[word]) + 1
-    return low
+    before = [
+        (source, target + 1)
+        for source, target in linked.links
+        if outer.first <= source < one.first and low <= target < high
+    ]
+    return max(before)[1] if before else low
 
 
 def _written(marks: Sequence[_Mark], linked: Linked) -> str:

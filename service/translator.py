@@ -154,6 +154,7 @@ class Translator:
         return _Prepared(segmented, places)
 
     def _place(self, text: int, number: int, unit: Unit, is_text: bool = True) -> Place:
+        """Return a sentence and what it is without tags; in a given list of words all are words."""
         return Place(text, number, unit, self._units.untagged(unit) if is_text else None)
 
     async def _jobs(
@@ -305,9 +306,7 @@ class Translator:
             check_length(source, limits["source"], index, index, "source")
         meter.begin(self._estimator.alignment(ready, options, passes))
         lone = [
-            Place(
-                0, number, one, self._units.untagged(one) if isinstance(pair.source, str) else None
-            )
+            self._place(0, number, one, isinstance(pair.source, str))
             for number, (one, pair) in enumerate(zip(ready, pairs, strict=True))
             if isinstance(one, Unit)
         ]

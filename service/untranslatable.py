@@ -103,7 +103,7 @@ _ALL = (*_MARKUP, *_ADDRESSES, *_NAMES, *_MONEY, *_NUMBERS, *_CONTROLS)
 _PLAIN = regex.compile("|".join(f"(?:{one})" for one in _ALL), regex.ASCII)
 """Not by `re`: up to Python 3.11.2 its possessive groups take too much."""
 
-_HINT = re.compile(r"[\x01-\x08`@<>{}%$&_\\/\d€£¥]|\.\w|--\w|\(\)", re.ASCII)
+_HINT = re.compile(r"[\x01-\x08`@<>{}%$&_\\/\d]|\.\w|--\w|\(\)", re.ASCII)
 """What a text has that `_PLAIN` may find something in; most have not, and are soon done with."""
 
 _PICTURE = r"\p{Extended_Pictographic}(?:\p{EMod}|[\uFE0E\uFE0F\u20E3\U000E0020-\U000E007F])*+"
