@@ -4,8 +4,10 @@
     seen            soft hyphens, zero-width spaces and marks of direction are left out
     plain           ﬁ -> fi, Ａ -> A, « -> “, é -> e: only what the model does not know itself
     not shouted     I LOVE YOU.   ->  I love you.
+    with room       (see tea/milk ->  ( see tea / milk
 
-What was shouted is to be answered in capitals too: `loud`.
+What was shouted is to be answered in capitals too: `loud`. A word close to a sign on its left
+would be other pieces than it usually is, which a model reads badly; a space makes `room` for it.
 """
 
 import re
@@ -41,6 +43,13 @@ _FOLDED = ("<compat>", "<wide>", "<narrow>", "<font>", "<noBreak>")
 
 _FEWEST = 5
 """Letters that make a shout: NATO is a name."""
+
+_CLOSE = regex.compile(
+    r"(?<!\S)[(\[{\"“‘«¿¡*~]++\K(?=[^\W\d_])"
+    r"|(?<=[^\W\d_])(?:…|\.\.\.|[—–])\K(?=[^\W\d_])"
+    r"|(?<=[^\W\d_]{3})(?=/[^\W\d_]{3})|(?<=[^\W\d_]{3}/)(?=[^\W\d_]{3})"
+)
+"""Where words stand close to what is on their left."""
 
 _I = re.compile(r"\bi\b")
 _PARTS = regex.compile(r"[\p{L}\p{M}\p{N}--\p{Han}]+|\S", regex.V1)
@@ -80,6 +89,22 @@ def read(text: str, knows: Knows, language: str) -> Legible:
     if not _is_shouted(read.text):
         return read
     return Legible(_calm(read.text, language), True, read.begins, read.ends)
+
+
+def roomy(legible: Legible) -> Legible:
+    """Return what is read with a space between a word and a sign close to its left."""
+    places = [match.start() for match in _CLOSE.finditer(legible.text, concurrent=False)]
+    if not places:
+        return legible
+    size = len(legible.text)
+    begins = list(legible.begins) or list(range(size))
+    ends = list(legible.ends) or list(range(1, size + 1))
+    text = list(legible.text)
+    for at in reversed(places):
+        text.insert(at, " ")
+        begins.insert(at, begins[at])
+        ends.insert(at, begins[at])
+    return Legible("".join(text), legible.shouted, begins, ends)
 
 
 def unknown(text: str, knows: Knows) -> list[Span]:

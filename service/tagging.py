@@ -1,11 +1,12 @@
-"""Tags are taken out of a text before it is translated, and put back by the links between words.
+"""Marks are taken out of a text before it is translated, and put back by the links between words.
 
-    <p>I like <b>red</b> wine.</p>  ->  I like red wine.  ->  J'aime le vin rouge.
-                                    ->  <p>J'aime le vin <b>rouge</b>.</p>
+    <p>I like "red" wine.</p>  ->  I like red wine.  ->  J'aime le vin rouge.
+                               ->  <p>J'aime le vin « rouge ».</p>
 
-A pair of tags goes around the words that what it enclosed became, within what it lay in; where
-these are apart, around the stretch with most of them. A tag without a partner goes where the
-word before it went. Each comes over exactly once, and pairs stay nested as they were.
+A pair of marks goes around the words that what it enclosed became, within what it lay in; where
+these are apart, around the stretch with most of them. A mark without a partner goes where the
+word before it went. Each comes over exactly once, and pairs stay nested as they were; but quotes
+and emphasis around nothing are left out.
 """
 
 import re
@@ -14,21 +15,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+from service.marks import Mark
 from service.segmentation import Span
 
-_TAG = re.compile(r"<(?P<closes>/)?(?P<name>[A-Za-z][\w:.-]*)?[^<>]*?(?P<empty>/)?>", re.ASCII)
 _WORD = re.compile(r"\w")
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag, and before which character of the text without tags it stood.
+    """A mark, and before which character of the text without marks it stood.
 
     `spaced` says that a space stood before it, `wide` that one stood on either side, `joined` that
     the space now there stood on none.
     """
 
-    text: str
+    mark: Mark
     at: int
     spaced: bool
     wide: bool = False
@@ -37,7 +38,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Untagged:
-    """A text without its tags, and these in order."""
+    """A text without its marks, and these in order."""
 
     text: str
     tags: tuple[Tag, ...]
@@ -45,7 +46,7 @@ class Untagged:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A text without tags and its translation: words of both as spans, and which translate which.
+    """A text without marks and its translation: words of both as spans, and which translate which.
 
     `links` are pairs of a source and a target word.
     """
@@ -60,39 +61,49 @@ class Linked:
 class _Element:
     """A pair of tags, or a single one, and the source words `first` up to `last` within it."""
 
-    opens: Tag
+    opens: Tag | None
     closes: Tag | None
     first: int
     last: int
     inner: "list[_Element]" = field(default_factory=list)
 
+    @property
+    def is_half(self) -> bool:
+        """Whether it is a tag that should have a partner and has none."""
+        return self.closes is None and self.opens is not None and self.opens.mark.role != "single"
+
+    @property
+    def name(self) -> str | None:
+        """What it is called; the whole has no name."""
+        return self.opens and self.opens.mark.name
+
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
-    """A tag before target word `at`: -1 closes words, 1 opens them, 0 has none."""
+class _Placed:
+    """A mark before target word `at`: -1 closes words, 1 opens them, 0 has none."""
 
     tag: Tag
     at: int
     side: int
 
 
-def untag(text: str, spans: Sequence[Span], joiner: str) -> Untagged | None:
-    """Take out what is a tag among the spans; None if there is none, or no word beside them.
+def untag(text: str, marks: Sequence[Mark], joiner: str) -> Untagged | None:
+    """Take out the marks, given in order; None if there is none, or no word beside them.
 
-    Words that only a tag kept apart get a `joiner` between them.
+    Words that only a mark kept apart get a `joiner` between them.
     """
-    found = [span for span in spans if _TAG.fullmatch(span.of(text))]
-    if not found:
+    if not marks:
         return None
     made, tags, end = "", list[Tag](), 0
-    for span in found:
+    for mark in marks:
+        span = mark.span
         made += text[end : span.start]
         before, after = made[-1:], text[span.end : span.end + 1]
         spaced = before in ("", " ") or before.isspace()
         joined = bool(joiner) and not spaced and after not in ("", "<") and not after.isspace()
         joined = joined and (before.isalnum() or before in ".!?") and after.isalnum()
-        wide = bool(made) and spaced and after == " "
-        tags.append(Tag(span.of(text), len(made), spaced, wide, joined))
+        wide = spaced and after == " "
+        tags.append(Tag(mark, len(made), spaced, wide, joined))
         made += joiner if joined else ""
         end = span.end + wide
     made += text[end:]
@@ -100,7 +111,7 @@ def untag(text: str, spans: Sequence[Span], joiner: str) -> Untagged | None:
 
 
 def retag(untagged: Untagged, linked: Linked) -> str:
-    """Return the translation with the tags."""
+    """Return the translation with the marks."""
     root = _tree(untagged.tags, linked.source_words)
     owners = _owners(root, linked)
     marks = list(_marks(root, 0, len(linked.target_words), owners, linked))
@@ -108,24 +119,21 @@ def retag(untagged: Untagged, linked: Linked) -> str:
 
 
 def _tree(tags: Sequence[Tag], words: Sequence[Span]) -> _Element:
-    """Return the elements, pairs where a closing tag finds the nearest of its name."""
-    root = _Element(Tag("", 0, True), None, 0, len(words))
+    """Return the elements, pairs where what closes finds the nearest of its name."""
+    root = _Element(None, None, 0, len(words))
     open_elements = [root]
     for tag in tags:
-        match = _TAG.fullmatch(tag.text)
-        name = match["name"] if match else None
         at = sum(word.start < tag.at for word in words)
-        if match and name and match["closes"]:
-            names = [_name(one) for one in open_elements[1:]]
-            if name.lower() in names:
-                while _name(open_elements[-1]) != name.lower():
-                    _disown(open_elements.pop(), open_elements[-1])
-                closed = open_elements.pop()
-                closed.closes, closed.last = tag, at
-                continue
+        names = [one.name for one in open_elements]
+        if tag.mark.role == "closes" and tag.mark.name in names:
+            while open_elements[-1].name != tag.mark.name:
+                _disown(open_elements.pop(), open_elements[-1])
+            closed = open_elements.pop()
+            closed.closes, closed.last = tag, at
+            continue
         element = _Element(tag, None, at, at)
         open_elements[-1].inner.append(element)
-        if match and name and not (match["empty"] or match["closes"]):
+        if tag.mark.role == "opens":
             open_elements.append(element)
     while len(open_elements) > 1:
         _disown(open_elements.pop(), open_elements[-1])
@@ -137,11 +145,6 @@ def _disown(single: _Element, outer: _Element) -> None:
     at = outer.inner.index(single)
     outer.inner[at + 1 : at + 1] = single.inner
     single.inner = []
-
-
-def _name(element: _Element) -> str:
-    match = _TAG.fullmatch(element.opens.text)
-    return (match["name"] or "").lower() if match else ""
 
 
 def _owners(root: _Element, linked: Linked) -> list[Sequence[_Element] | None]:
@@ -169,24 +172,43 @@ def _marks(
     high: int,
     owners: Sequence[Sequence[_Element] | None],
     linked: Linked,
-) -> Iterator[_Mark]:
-    """Yield the tags of what lies in an element, whose words in the target are `low` to `high`."""
+) -> Iterator[_Placed]:
+    """Yield the marks of what lies in an element, whose words in the target are `low` to `high`.
+
+    Where nothing is linked to what an element encloses, it takes the words there that have no link.
+    """
     placed: list[tuple[int, int, int, _Element]] = []
     for number, one in enumerate(element.inner):
         stretch = _stretch(one, element, low, high, owners)
         if stretch is not None:
             placed.append((*stretch, number, one))
+    least = low
     for number, one in enumerate(element.inner):
         if all(number != other for _, _, other, _ in placed):
             at = _point(one, element, low, high, linked)
+            if one.is_half:  # the other half may be elsewhere, so they keep their order
+                at = least = max(at, least)
             at = next((end for start, end, *_ in placed if start < at < end), at)
-            placed.append((at, at, number, one))
+            end = at
+            if one.first < one.last:
+                bounds = [start for start, *_ in placed if start >= at]
+                while end < min(bounds, default=high) and _is_free(end, owners, linked):
+                    end += 1
+            placed.append((at, end, number, one))
     for start, end, _, one in sorted(placed, key=lambda place: place[:3]):
         side = 1 if start < end else 0
-        yield _Mark(one.opens, start, side)
+        if one.opens is None or not (side or one.opens.mark.lasting):
+            continue
+        yield _Placed(one.opens, start, side)
         yield from _marks(one, start, end, owners, linked)
         if one.closes is not None:
-            yield _Mark(one.closes, end, -side)
+            yield _Placed(one.closes, end, -side)
+
+
+def _is_free(word: int, owners: Sequence[Sequence[_Element] | None], linked: Linked) -> bool:
+    return owners[word] is None and bool(
+        _WORD.match(linked.target, linked.target_words[word].start)
+    )
 
 
 def _stretch(
@@ -234,7 +256,7 @@ def _point(one: _Element, outer: _Element, low: int, high: int, linked: Linked) 
     return max(before)[1] if before else low
 
 
-def _written(marks: Sequence[_Mark], linked: Linked) -> str:
+def _written(marks: Sequence[_Placed], linked: Linked) -> str:
     """Return the target with its tags: opening ones close to the next word, others to the last."""
     words, target = linked.target_words, linked.target
     edges = [0, *(edge for word in words for edge in (word.start, word.end)), len(target)]
@@ -248,10 +270,10 @@ def _written(marks: Sequence[_Mark], linked: Linked) -> str:
         gap = target[edges[2 * at] : edges[2 * at + 1]]
         if gap.isspace() and (at == len(words) or any(mark.tag.joined for mark in here)):
             gap = ""
-        parts += [mark.tag.text for mark in here[:left]] + [gap]
+        parts += [mark.tag.mark.becomes for mark in here[:left]] + [gap]
         for mark in here[left:]:
-            parts.append(mark.tag.text)
-            parts.append(" " if mark.side == 0 and mark.tag.wide and 0 < at < len(words) else "")
+            parts.append(mark.tag.mark.becomes)
+            parts.append(" " if mark.side == 0 and mark.tag.wide and at < len(words) else "")
         if at < len(words):
             parts.append(words[at].of(target))
     return "".join(parts)

@@ -24,6 +24,7 @@ from service.errors import DamagedBundle, InvalidEncoding
 from service.segmentation import Span
 
 MARK = "\u2581"
+_BRACKETS = ("(", "[")
 KNOWN = 8192
 """Characters of which is remembered whether they are known."""
 
@@ -124,7 +125,7 @@ class Tokenizer:
         """Return the text of `ids` and a span for each; bytes that spell nothing become U+FFFD.
 
         Control pieces such as `</s>` are empty. The one space that opens every text is
-        not part of it.
+        not part of it, nor is one after an opening bracket.
         """
         text = ""
         spans: list[Span] = []
@@ -136,7 +137,7 @@ class Tokenizer:
                 spans.extend(Span(len(text) + a, len(text) + b) for a, b in at)
                 index += run
             else:
-                characters = self._surface(ids[index], index == 0)
+                characters = self._surface(ids[index], text[-1:] if index else None)
                 opens = characters[:1] == " " and len(characters) > 1
                 spans.append(Span(len(text) + opens, len(text) + len(characters)))
                 index += 1
@@ -147,11 +148,14 @@ class Tokenizer:
         """Start a text that grows token by token."""
         return Spelling(self._surface, self._bytes)
 
-    def _surface(self, piece: int, is_first: bool) -> str:
+    def _surface(self, piece: int, before: str | None) -> str:
+        """Return the text of a piece that stands after a character; None: at the start."""
         if piece in self._silent:
             return ""
         surface = self._pieces[piece].replace(MARK, " ")
-        return surface.removeprefix(self._opening) if is_first else surface
+        if before is None:
+            return surface.removeprefix(self._opening)
+        return surface.removeprefix(" ") if before in _BRACKETS else surface
 
     def _byte_run(self, ids: Sequence[int], index: int) -> int:
         end = index
@@ -166,17 +170,24 @@ class Spelling:
     Bytes of a character wait until it is whole, or until it is clear that it never will be.
     """
 
-    def __init__(self, surface: Callable[[int, bool], str], values: Mapping[int, int]) -> None:
+    def __init__(
+        self, surface: Callable[[int, str | None], str], values: Mapping[int, int]
+    ) -> None:
         self._surface = surface
         self._values = values
         self._pending = b""
-        self._is_first = True
+        self._before: str | None = None
 
     def add(self, piece: int) -> str:
         """Return what the text gains by one more id."""
-        is_first, self._is_first = self._is_first, False
+        text = self._add(piece)
+        self._before = text[-1:] or self._before or ""
+        return text
+
+    def _add(self, piece: int) -> str:
         if piece not in self._values:
-            return self.end() + self._surface(piece, is_first)
+            rest = self.end()
+            return rest + self._surface(piece, rest[-1:] or self._before)
         self._pending += bytes([self._values[piece]])
         text = ""
         while self._pending and not _may_grow(self._pending):

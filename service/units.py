@@ -10,13 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from service import scripts, words
+from service import marks, scripts, words
 from service.alignment import Link
 from service.bundle import Bundle
 from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
 from service.hypotheses import Path
 from service.keeping import STAND_INS, Kept, Swapped, restore, swap, swap_kept, swap_pair
-from service.legible import loud, read, unknown
+from service.legible import loud, read, roomy, unknown
 from service.manifest import Language
 from service.segmentation import Span
 from service.tagging import Linked, Untagged, retag, untag
@@ -63,7 +63,7 @@ class UnitPair:
 
 @dataclass(frozen=True, slots=True)
 class Bare:
-    """A source without its tags, and these."""
+    """A source without its marks, and these."""
 
     tags: Untagged
     unit: Unit
@@ -117,15 +117,17 @@ class Units:
         return self._unit(swap(text, self._kept(text, role), self._stand_ins), start, role)
 
     def untagged(self, unit: Unit) -> "Bare | None":
-        """Return a source without its tags, ready; None if it has none, or nothing else."""
-        if "<" not in unit.text or not self._stand_ins:
+        """Return a source without its marks, ready; None if it has none, or nothing else."""
+        if not self._stand_ins or not marks.HINT.search(unit.text):
             return None
         language = self._languages["source"]
-        untagged = untag(unit.text, find(unit.text, language.code), language.joiner)
+        kept = find(unit.text, language.code)
+        found = marks.find(unit.text, kept, self._languages["target"].code)
+        untagged = untag(unit.text, found, language.joiner)
         return None if untagged is None else Bare(untagged, self.text(untagged.text, 0, "source"))
 
     def retagged(self, source: Unit, bare: "Bare", target: Unit, links: Sequence[Link]) -> UnitPair:
-        """Return a source and what became of it without its tags, with these in both, ready."""
+        """Return a source and what became of it without its marks, with these in both, ready."""
         plain = [(link.source, link.target) for link in links]
         linked = Linked(bare.unit.words, target.text, target.words, plain)
         pair = self.pair(source.text, retag(bare.tags, linked))
@@ -212,6 +214,8 @@ class Units:
     ) -> Unit:
         code, tokenizer = self._languages[role].code, self.tokenizers[role]
         legible = read(swapped.text, tokenizer.knows, code)
+        if role == "source" and self._languages[role].joiner:
+            legible = roomy(legible)
         encoded = tokenizer.encode(scripts.read(legible.text, code))
         encoded = Encoded(encoded.ids, legible.in_given(encoded.spans))
         return self._ready(swapped, start, role, encoded, given, legible.shouted)

@@ -21,9 +21,9 @@ GROUPS = {
     ),
     1.25: (
         *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),
-        *("tagging", "pulse", "patience", "deadline", "turns"),
+        *("marks", "pulse", "patience", "deadline", "turns"),
     ),
-    1.5: ("hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
+    1.5: ("tagging", "hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     1.75: ("manifest",),
     2: ("tokenizer", "words", "bundle", "alignment", "scheduler", "pairs", "dequantise"),
     2.1: ("forced_graph",),
@@ -85,7 +85,7 @@ OWNERS = {
     "sentencepiece": {"service.tokenizer", "model_export.subwords"},
     "sentencex": {"service.segmentation"},
     "opencc": {"service.scripts"},
-    "regex": {"service.legible", "service.untranslatable", "service.words"},
+    "regex": {"service.legible", "service.marks", "service.untranslatable", "service.words"},
     "rjieba": {"service.words"},
 }
 """Libraries that one file, or few, may import; that file translates their errors."""

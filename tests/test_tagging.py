@@ -7,26 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.segmentation import Span
-from service.tagging import Linked, Tag, retag, untag
+from service import marks
+from service.marks import Mark
+from service.tagging import Linked, retag, untag
 from service.untranslatable import find
 from service.words import words
 
 PAIR = re.compile(r"</?[a-z]+>")
 
 
-def spans(text: str) -> list[Span]:
-    return find(text, "en")
+def found(text: str) -> list[Mark]:
+    return marks.find(text, find(text, "en"), "fr")
 
 
 def bare(text: str, joiner: str = " ") -> str | None:
-    untagged = untag(text, spans(text), joiner)
+    untagged = untag(text, found(text), joiner)
     return None if untagged is None else untagged.text
 
 
 def put_back(text: str, target: str, links: Sequence[tuple[str, str]] | None = None) -> str:
     """The target with the text's tags; without links the words go over one by one."""
-    untagged = untag(text, spans(text), " ")
+    untagged = untag(text, found(text), " ")
     assert untagged is not None
     near, far = words(untagged.text, "uax29"), words(target, "uax29-elision")
     if links is None:
@@ -59,14 +60,15 @@ def test_chinese_words_need_no_space_between_them() -> None:
 
 
 def test_what_is_known_of_a_tag() -> None:
-    untagged = untag("a <b>c</b><i>d</i>", spans("a <b>c</b><i>d</i>"), " ")
+    untagged = untag("a <b>c</b><i>d</i>", found("a <b>c</b><i>d</i>"), " ")
     assert untagged is not None
-    assert untagged.tags == (
-        Tag("<b>", 2, True),
-        Tag("</b>", 3, False),
-        Tag("<i>", 3, False, joined=True),
-        Tag("</i>", 5, False),
-    )
+    known = [(tag.mark.becomes, tag.at, tag.spaced, tag.joined) for tag in untagged.tags]
+    assert known == [
+        ("<b>", 2, True, False),
+        ("</b>", 3, False, False),
+        ("<i>", 3, False, True),
+        ("</i>", 5, False, False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +111,18 @@ def test_what_is_known_of_a_tag() -> None:
         ("a <b>red</b> dog", "un chien", [("a", "un"), ("dog", "chien")], "un <b></b>chien"),
         ("<b>Hi</b>", "", None, "<b></b>"),
         ("one</li><li>two", "un deux", None, "un</li><li>deux"),
+        ('A "red" car', "Une voiture rouge", [("red", "rouge")], "Une voiture « rouge »"),
+        ('A "red" car', "Une voiture", [("A", "Une"), ("car", "voiture")], "Une voiture"),
+        ("A *red* car", "Une auto", [("A", "Une"), ("car", "auto")], "Une auto"),
+        ("a <b>red</b> dog", "un chien bleu", [("dog", "chien")], "<b>un</b> chien bleu"),
+        ("See [it](x).", "Vois cela.", [("See", "Vois"), (".", ".")], "Vois [cela](x)."),
+        (
+            "red <i>wine <b>now",
+            "vin rouge là",
+            [("red", "rouge"), ("wine", "vin")],
+            "vin rouge <i><b>là",
+        ),
+        ("<br/> Go <br/> now", "Va là", None, "<br/> Va <br/> là"),
     ],
 )
 def test_tags_go_where_what_they_enclosed_went(
@@ -133,7 +147,7 @@ def trees(draw: st.DrawFn, depth: int = 3) -> str:
 def test_every_tag_comes_over_once_and_pairs_stay_nested(
     text: str, links: list[tuple[int, int]]
 ) -> None:
-    untagged = untag(text, spans(text), " ")
+    untagged = untag(text, found(text), " ")
     if untagged is None:
         return
     target = "un deux, trois quatre."
