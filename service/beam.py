@@ -125,7 +125,7 @@ class Beam:
         for beam, token, total in found:
             if self._written[beam].must_pay(token, self._room, self._trail.source):
                 scores = outputs.scores[rows[beam]]
-                token = self._written[beam].best_owed(scores)
+                token = self._written[beam].payment(scores, self._room, self._trail.source)
                 total = self._totals[beam] + float(scores[token])
             extensions[beam, token] = total
         best_first = sorted(extensions.items(), key=lambda one: (-one[1], one[0][1]))

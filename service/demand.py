@@ -89,10 +89,18 @@ class Estimator:
         """Return what sentences of so many rows each ask for at least, whatever they say."""
         return Demand(sentences, sentences * rows, sentences * (1 + rows), 0)
 
-    def translation(self, units: Iterable[Unit], options: Options) -> Demand:
-        """Return what translating `units` asks for; the attention must be settled."""
-        made = [self._translated(unit, options) for unit in units]
-        return sum(made, NOTHING)
+    def translation(
+        self, units: Iterable[Unit], options: Options, again: Iterable[Unit] = ()
+    ) -> Demand:
+        """Return what translating `units` asks for; the attention must be settled.
+
+        Hypotheses of those `again` are read a second time, with their source.
+        """
+        demand = sum((self._translated(unit, options) for unit in units), NOTHING)
+        for unit in again:
+            read = self._forced(unit, self._guess(unit, options), options, options.n_best)
+            demand += Demand(0, 0, read.work, 0)
+        return demand
 
     def alignment(
         self, pairs: Sequence[Unit | UnitPair], options: Options, passes: int = 1

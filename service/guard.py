@@ -2,8 +2,8 @@
 
 A stand-in of the source (see `service.keeping`) must come over exactly as often as the source
 has it. So one that is not owed is never written, and a sentence does not end before the last
-one is: what the model thinks best of those still owed comes in the place of `</s>`, and in any
-case before the length limit leaves no room for them.
+one is: what the model thinks best of those still owed comes, after a space, in the place of
+`</s>` or of the sentence's final mark, and in any case before the length limit leaves no room.
 """
 
 from collections.abc import Iterator
@@ -16,34 +16,52 @@ from service.repetition import Loops
 
 
 class Written(NamedTuple):
-    """What counts of a hypothesis: how it repeats itself, and the stand-ins that it owes."""
+    """What counts of a hypothesis: how it repeats itself, and the stand-ins that it owes.
+
+    It is `spaced` if it owes some and has just set apart what comes now.
+    """
 
     loops: Loops
     owed: tuple[int, ...]
+    spaced: bool = False
 
     def after(self, token: int, source: Source) -> "Written | None":
         """Return the same hypothesis with one token more; None where it may not follow."""
         owed, is_guarded = self.owed, source.copies != UNGUARDED
         if token in source.stand_ins:
-            if token not in owed:
+            if token not in self._payable(source):
                 return None
             at = owed.index(token)  # no circle, however often: each is paid once
             loops = self.loops.after(token) if is_guarded else self.loops
             return Written(loops, owed[:at] + owed[at + 1 :])
         if owed and token == source.eos:
             return None
+        spaced = bool(owed) and token == source.space
         if not is_guarded:
-            return self
+            return self if spaced == self.spaced else Written(self.loops, owed, spaced)
         loops = self.loops.after(token)
-        return Written(loops, owed) if loops.copies <= source.copies else None
+        return Written(loops, owed, spaced) if loops.copies <= source.copies else None
 
     def must_pay(self, token: int, left: int, source: Source) -> bool:
         """Whether what is owed has to come now in the place of a token."""
-        return bool(self.owed) and (token == source.eos or left <= len(self.owed))
+        if not self.owed:
+            return False
+        is_last = token == source.eos or token in source.closing
+        return is_last or self.spaced or left <= len(self.owed)
 
-    def best_owed(self, scores: Floats) -> int:
-        """Return which of the stand-ins owed is the likeliest by the scores (V,) of a step."""
-        return max(self.owed, key=lambda token: (float(scores[token]), -token))
+    def payment(self, scores: Floats, left: int, source: Source) -> int:
+        """Return the stand-in owed that is the likeliest by the scores (V,) of a step.
+
+        Before it comes a space, if there is room.
+        """
+        if source.space is not None and not self.spaced and left > len(self.owed):
+            return source.space
+        return max(self._payable(source), key=lambda token: (float(scores[token]), -token))
+
+    def _payable(self, source: Source) -> list[int]:
+        """Return which of what is owed may come next."""
+        waiting = [token for token in self.owed if token in source.in_turn]
+        return [token for token in self.owed if token not in waiting or token == waiting[0]]
 
 
 def begin(source: Source) -> Written:
@@ -62,7 +80,7 @@ def best(
         return first, usual
     for token in _likeliest(scores, first):
         if written.must_pay(token, left, source):
-            token = written.best_owed(scores)
+            token = written.payment(scores, left, source)
         after = written.after(token, source)
         if after is not None:
             return token, after

@@ -99,7 +99,9 @@ class Source:
     """What a search knows of its sentence: S source tokens with `</s>` last, and delays.
 
     A hypothesis may end in `copies` copies of the same few tokens; one more is refused. Of the
-    tokens in `stand_ins` it holds exactly those in `owed`.
+    tokens in `stand_ins` it holds exactly those in `owed`, those `in_turn` in the order in which
+    they are owed, and all of them before one that is `closing`. `space` is a token that sets what
+    follows apart.
     """
 
     length: int
@@ -109,6 +111,9 @@ class Source:
     copies: int = UNGUARDED
     owed: tuple[int, ...] = ()
     stand_ins: frozenset[int] = frozenset()
+    in_turn: frozenset[int] = frozenset()
+    closing: frozenset[int] = frozenset()
+    space: int | None = None
 
 
 def whole_path(

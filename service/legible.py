@@ -2,8 +2,10 @@
 
     composed        e and U+0301  ->  é
     seen            soft hyphens, zero-width spaces and marks of direction are left out
+    referred to     &eacute;  ->  é
     plain           ﬁ -> fi, Ａ -> A, « -> “, é -> e: only what the model does not know itself
     not shouted     I LOVE YOU.   ->  I love you.
+    not a title     How To Open The Door  ->  How to open the door
     with room       (see tea/milk ->  ( see tea / milk
 
 What was shouted is to be answered in capitals too: `loud`. A word close to a sign on its left
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 
 import regex
 
+from service.placeholders import REFERENCE, meant
 from service.segmentation import Span
 
 Knows = Callable[[str], bool]
@@ -51,6 +54,9 @@ _CLOSE = regex.compile(
 )
 """Where words stand close to what is on their left."""
 
+_FEWEST_OF_TITLE = 4
+_LONGEST_SMALL = 3
+_WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _I = re.compile(r"\bi\b")
 _PARTS = regex.compile(r"[\p{L}\p{M}\p{N}--\p{Han}]+|\S", regex.V1)
 _CLUSTER = regex.compile(r"(?s).\p{M}*")
@@ -85,10 +91,13 @@ class Legible:
 
 def read(text: str, knows: Knows, language: str) -> Legible:
     """Return what a model that `knows` some characters can read of a text in a language."""
-    read = Legible(text) if _is_legible(text, knows) else _spelled_out(text, knows)
-    if not _is_shouted(read.text):
+    read = _dereferenced(text) if "&" in text else Legible(text)
+    if not _is_legible(read.text, knows):
+        read = _after(read, _spelled_out(read.text, knows))
+    is_shouted = _is_shouted(read.text)
+    if not (is_shouted or _is_title(read.text)):
         return read
-    return Legible(_calm(read.text, language), True, read.begins, read.ends)
+    return Legible(_calm(read.text, language), is_shouted, read.begins, read.ends)
 
 
 def roomy(legible: Legible) -> Legible:
@@ -131,6 +140,38 @@ def _is_legible(text: str, knows: Knows) -> bool:
     return text.isascii() or (
         unicodedata.is_normalized("NFC", text) and all(map(knows, frozenset(text)))
     )
+
+
+def _dereferenced(text: str) -> Legible:
+    """Return a text with the characters that references in it mean."""
+    parts: list[str] = []
+    begins: list[int] = []
+    ends: list[int] = []
+    at = 0
+    for match in REFERENCE.finditer(text):
+        character = meant(match.group())
+        if character:
+            parts += [text[at : match.start()], character]
+            begins += [*range(at, match.start()), match.start()]
+            ends += [*range(at + 1, match.start() + 1), match.end()]
+            at = match.end()
+    if not parts:
+        return Legible(text)
+    begins += range(at, len(text))
+    ends += range(at + 1, len(text) + 1)
+    return Legible("".join([*parts, text[at:]]), False, begins, ends)
+
+
+def _after(first: Legible, second: Legible) -> Legible:
+    """Return what is read of what was read; `second` must say where it lies in that."""
+    if not (first.begins and second.begins):
+        return Legible(second.text, False, second.begins or first.begins, second.ends or first.ends)
+    begins = [first.begins[min(at, len(first.begins) - 1)] for at in second.begins]
+    ends = [
+        first.ends[end - 1] if end > begin else place
+        for begin, end, place in zip(second.begins, second.ends, begins, strict=True)
+    ]
+    return Legible(second.text, False, begins, ends)
 
 
 def _spelled_out(text: str, knows: Knows) -> Legible:
@@ -187,6 +228,15 @@ def _is_shouted(text: str) -> bool:
         return False
     letters = [one for one in text if one.isalpha()]
     return len(letters) >= _FEWEST and all(one.isupper() for one in letters)
+
+
+def _is_title(text: str) -> bool:
+    """Whether so many words begin with a capital that it tells nothing."""
+    words = _WORDS.findall(text)
+    capitals = sum(word[0].isupper() and word[1:] == word[1:].lower() for word in words)
+    return capitals >= _FEWEST_OF_TITLE and not any(
+        word[0].islower() and len(word) > _LONGEST_SMALL for word in words
+    )
 
 
 def _calm(text: str, language: str) -> str:

@@ -22,10 +22,17 @@ from service.segmentation import Span
 
 Role = Literal["opens", "closes", "single"]
 
-HINT = re.compile(r"[<\"“«「『《〈‘\[【*_~(（]|(?<!\S)'")
+HINT = re.compile(r"[<&{\\\"“«「『《〈‘\[【*_~(（]|(?<!\S)'")
 """What a text has that may have marks."""
 
-_TAG = re.compile(r"<(?P<closes>/)?(?P<name>[A-Za-z][\w:.-]*)?[^<>]*?(?P<empty>/)?>", re.ASCII)
+_TAG = re.compile(
+    r"<(?P<closes>/)?(?P<name>[A-Za-z0-9][\w:.-]*)[^<]*?(?P<empty>/)?>"
+    r"|\{\{(?:#|(?P<ends>/))(?P<block>\w+)[^{}]*\}\}"
+    r"|<!.*|\]\]>|\{%.*%\}|\\.",
+    re.ASCII | re.DOTALL,
+)
+"""Markup that is no value: tags, comments, the blocks of templates, line breaks."""
+
 _SIGN = regex.compile(
     r"""\[\^?\d{1,4}\](?![(\[])"""
     r"""|!?\[|\]\((?:[^()\s]|\([^()\s]*+\))*+(?:\s++"[^"\n]*+")?+\)|\]\[[^\[\]\n]*+\]|\]"""
@@ -89,10 +96,12 @@ def find(text: str, kept: Sequence[Span], target: str) -> list[Mark]:
 def _tags(text: str, kept: Sequence[Span]) -> Iterator[Mark]:
     for span in kept:
         content = span.of(text)
-        match = _TAG.fullmatch(content)
+        plain = content.replace("&lt;", "<").replace("&gt;", ">")
+        match = _TAG.fullmatch(plain if content[0] == "&" else content)
         if match is not None:
-            name = (match["name"] or "").lower()
-            role: Role = "closes" if match["closes"] else "single" if match["empty"] else "opens"
+            name = (match["name"] or match["block"] or "").lower()
+            closes = match["closes"] or match["ends"]
+            role: Role = "closes" if closes else "single" if match["empty"] else "opens"
             yield Mark(span, name, role if name else "single", content)
 
 

@@ -3,51 +3,62 @@
     "Hi!  Bye.\\n"  ->  gaps       ""   "  "   "\\n"
                        sentences     "Hi!"  "Bye."
 
+    "- One\\n| a | b |"  ->  gaps       "- "     "\\n| "   " | "   " |"
+                             sentences      "One"      "a"     "b"
+
 Gap k stands before sentence k and the last gap after the last sentence, so reading them in turn
-gives the text back, character for character. Positions count Unicode code points, half-open.
+gives the text back, character for character. Gaps hold whitespace and what is never translated:
+the signs that begin a line of Markdown, the bars of tables, code between fences, elements such as
+<script>, tags with no word beside them. Positions count Unicode code points, half-open.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sentencex
 
-LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x85\u2028\u2029]")
-"""What always ends a sentence: the mandatory breaks of UAX #14."""
-
-BLOCK_END = re.compile(
-    r"(?:</(?:p|div|li|ul|ol|dl|dt|dd|t[dhr]|table|h[1-6]|blockquote|section|option|title)>\s*)+",
-    re.ASCII | re.IGNORECASE,
-)
-"""What ends a sentence of HTML: the end of a paragraph, an item, a cell, a heading."""
+from service.layout import LINE_BREAK, REST, is_markup, mask, pieces
 
 UNSPACED = frozenset({"ja", "yue", "zh"})
 """Languages that put no space between two sentences."""
 
 _SPACE = re.compile(r"\s")
-_TITLES: Mapping[str, re.Pattern[str]] = {  # those that the library misses
-    "fr": re.compile(r"(?<!\w)(?:MM?|Mmes?|Mlles?|Mgr|Me|Drs?|Pr|Prof|Ste?)\.$"),
+_OF_NUMBERS = "[Aa](?:pprox|pr|rt|v)|[Cc][fh]|[Ee]nv|[Ff]ig|[Nn]o|[Pp]p?|[Vv](?:ol|s)"
+_BEFORE_NUMBERS = re.compile(rf"(?<!\w)(?:{_OF_NUMBERS})\.$"), re.compile(r"\s*\d")
+_UNFINISHED: Mapping[str, Sequence[tuple[re.Pattern[str], re.Pattern[str]]]] = {
+    "en": (_BEFORE_NUMBERS,),
+    "fr": (
+        _BEFORE_NUMBERS,
+        (re.compile(r"(?<!\w)(?:MM?|Mmes?|Mlles?|Mgr|Me|Drs?|Pr|Prof|Ste?)\.$"), re.compile("")),
+        (re.compile(r"(?<!\w)[Aa](?:v|pr)\.$"), re.compile(r"\s*J\.-C")),
+        (re.compile(r"-C\.$"), re.compile(r"\s*[a-zà-öø-ÿœ]")),
+    ),
 }
+"""Ends of what is no sentence, which the library takes for one, before what follows there."""
 _ENUMERATOR = re.compile(r"\d{1,3}\.")
 _BRACKETS = r")\]}〉》」』】〕〗）］｝｣"
 _QUOTES = "\"'’”»›"
 _END_TAG = r"</[A-Za-z][\w:.-]*\s*>"
 _LATE_CLOSERS = re.compile(
     rf"(?:\s*[{_BRACKETS}][{_BRACKETS}{_QUOTES}]*|[{_QUOTES}][{_BRACKETS}{_QUOTES}]*(?=\s|$))"
-    rf"?(?:{_END_TAG})*"
+    rf"?(?:{_END_TAG}|<[bBhH][rR]\b[^<>]*>)*"
 )
 _PAIRED = re.compile(r"""[«»‹›“”‘„`"「」]|(?<!\w)'""")
-_SEEMS_TO_END = re.compile(rf"[.!?][{_QUOTES}]?\s")
+_ENDER = re.compile("[.!?…。！？]")
 MOST_WORK = 200_000_000
 """Quotes of a line times its characters up to which the library reads it as a whole.
 
 It looks for the partner of each quote up to the end of the line: a tenth of a second for this much.
 """
+MOST_SENTENCES = 50_000_000
+"""The same of marks that may end a sentence, each of which costs it a look at the whole line."""
+
 PIECE = 4000
 """Characters of a line that it reads at once otherwise."""
 
 _WIDE_END = re.compile(rf"[。！？](?![。！？…])[{_BRACKETS}{_QUOTES}]*")
+_SEEMS_TO_END = re.compile(rf"[.!?][{_QUOTES}]?\s|{_WIDE_END.pattern}")
 _BRACKETED = re.compile(r"\((?P<inside>[^()]*)[.!?]\)(?=\s+[^\Wa-z\d_])")
 _ONLY_CLOSERS = re.compile(rf"[\s{_BRACKETS}{_QUOTES}]+")
 
@@ -85,7 +96,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """A text with its sentences, and one gap of whitespace more than there are sentences."""
+    """A text with its sentences, and one gap more than there are sentences."""
 
     text: str
     sentences: tuple[Sentence, ...]
@@ -99,28 +110,24 @@ def segment(text: str, language: str, split: bool) -> Segmented:
     Without `split` the text is one sentence, its inner line breaks kept. A lone surrogate raises
     `ValueError`, since it has no place in any text.
     """
-    ends = _all_ends(text, language) if split else iter((len(text),))
-    spans: list[Span] = []
-    start = 0
-    for end in ends:
-        stripped = _strip(text, start, end)
-        if stripped:
-            spans.append(stripped)
-        start = end
-    return _segmented(text, spans)
+    if split:
+        return _segmented(text, list(_sentences(text, language)))
+    whole = _strip(text, 0, len(text))
+    return _segmented(text, [whole] if whole else [])
 
 
 def join_gap(gap: str, language: str, before: str = "") -> str:
     """An inner gap as it should stand between two sentences of the target language.
 
-    Chinese and Japanese drop a gap unless it breaks the line; every other language widens an
-    empty one to a space, but for that which stands `before` a gap and ends in a tag.
+    Chinese and Japanese drop whitespace unless it breaks the line; every other language widens an
+    empty gap to a space, but for that which stands `before` a gap and ends in a tag. A gap that
+    holds anything else stays as it is.
     """
-    if before.endswith(">"):
+    if gap.strip():
         return gap
     if language in UNSPACED:
         return gap if LINE_BREAK.search(gap) else ""
-    return gap or " "
+    return gap or ("" if before.endswith(">") else " ")
 
 
 def _segmented(text: str, spans: list[Span]) -> Segmented:
@@ -136,21 +143,20 @@ def _strip(text: str, start: int, end: int) -> Span:
     return Span(start + left, max(start + left, start + len(part.rstrip())))
 
 
-def _all_ends(text: str, language: str) -> Iterator[int]:
-    """Where sentences end, rising, those of blocks of HTML among them."""
-    ends = set(_sentence_ends(text, language))
-    if "</" in text:
-        ends.update(found.end() for found in BLOCK_END.finditer(text))
-    return iter(sorted(ends))
-
-
-def _sentence_ends(text: str, language: str) -> Iterator[int]:
-    """Where sentences end, rising, the last at the end of the text."""
-    start = 0
-    for found in LINE_BREAK.finditer(text):
-        yield from (start + end for end in _line_ends(text[start : found.start()], language))
-        start = found.end()
-    yield from (start + end for end in _line_ends(text[start:], language))
+def _sentences(text: str, language: str) -> Iterator[Span]:
+    """Yield the sentences in order; what has tags but no word is none."""
+    text.encode()  # refuses lone surrogates, of which masks are made
+    masked = mask(text)
+    for start, last in pieces(masked):
+        begin = start
+        for found in _line_ends(text[start:last], language):
+            end = start + found
+            if masked[end : end + 1] == REST:
+                continue  # within a tag
+            span = _strip(text, begin, end)
+            if len(span) and not is_markup(span.of(masked)):
+                yield span
+            begin = end
 
 
 def _line_ends(line: str, language: str) -> list[int]:
@@ -184,7 +190,11 @@ def _missed(line: str, language: str) -> list[int]:
 
 def _library_breaks(line: str, language: str) -> list[int]:
     """The ends of the library's sentences; a line that would take it long is read in pieces."""
-    if len(line) * len(_PAIRED.findall(line)) <= MOST_WORK:
+    size = len(line)
+    if size <= PIECE or (
+        size * len(_PAIRED.findall(line)) <= MOST_WORK
+        and size * len(_ENDER.findall(line)) <= MOST_SENTENCES
+    ):
         return _asked(line, language)
     ends, start = [], 0
     while start < len(line):
@@ -234,14 +244,18 @@ def _late_closers(line: str, end: int) -> int:
 def _is_end(line: str, begin: int, end: int, language: str) -> bool:
     """Whether a sentence truly ends at `end`, where the library ends the part since `begin`."""
     part = line[begin:end].strip()
+    if part.endswith("!") and line.startswith("[", end):
+        return False  # an image in Markdown
     if not part.endswith(".") or end == len(line):
         return True
     if line[end - 1] == "." and line[end].isascii() and not line[end].isspace():
         return False  # "J.-C.", "Node.JS"
-    return not (_ENUMERATOR.fullmatch(part) or _ends_in_title(part, language))
+    if _ENUMERATOR.fullmatch(part):  # unless it is what an abbreviation asked for
+        return _is_unfinished(line[max(0, begin - 12) : begin].strip(), line, begin, language)
+    return not _is_unfinished(part, line, end, language)
 
 
-def _ends_in_title(part: str, language: str) -> bool:
-    """Whether the last word is a title such as "M.", which a name must follow."""
-    titles = _TITLES.get(language)
-    return titles is not None and titles.search(part) is not None
+def _is_unfinished(part: str, line: str, end: int, language: str) -> bool:
+    """Whether the last word asks for what follows: "M." for a name, "p." for a number."""
+    rules = _UNFINISHED.get(language, ())
+    return any(before.search(part) and after.match(line, end) for before, after in rules)

@@ -75,7 +75,7 @@ class _Element:
     @property
     def name(self) -> str | None:
         """What it is called; the whole has no name."""
-        return self.opens and self.opens.mark.name
+        return None if self.opens is None else self.opens.mark.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ A text is encoded as it would stand after a space, so "Who" is the same piece at
 of a sentence and inside one; not so in a language that joins its words without one. The
 model file itself folds typographic apostrophes and spaces to plain ones (see
 `model_export.subwords`); everything else it does not know comes as UTF-8 byte pieces, so no
-character is ever lost. A U+2581 in the text, which SentencePiece would read as a space, is
-spelled in byte pieces here.
+character is ever lost but spaces too many. A U+2581 in the text, which SentencePiece would
+read as a space, is spelled in byte pieces here.
 """
 
 import codecs
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from service.errors import DamagedBundle, InvalidEncoding
 from service.segmentation import Span
 
 MARK = "\u2581"
-_BRACKETS = ("(", "[")
+_NO_SPACE_AFTER = ("", " ", "(", "[")
 KNOWN = 8192
 """Characters of which is remembered whether they are known."""
 
@@ -80,12 +80,18 @@ class Tokenizer:
         }
         self._byte_ids = {value: i for i, value in self._bytes.items()}
         self._silent = {i for i in range(self.size) if self._model.is_control(i)}
+        self.space = self._pieces.index(MARK) if MARK in self._pieces else None
+        """The id of a space alone, if there is one."""
         self.knows = lru_cache(KNOWN)(partial(_knows, self._model, frozenset(self._bytes)))
         """Whether a character needs no byte pieces."""
 
     def byte_id(self, value: int) -> int:
         """Return the id of a byte's own piece."""
         return self._byte_ids[value]
+
+    def spelled(self, texts: Collection[str]) -> frozenset[int]:
+        """Return the ids of pieces that spell one of some texts, after a space or without."""
+        return frozenset(i for i, one in enumerate(self._pieces) if one.lstrip(MARK) in texts)
 
     def encode(self, text: str) -> Encoded:
         """Return ids and code-point spans of `text`; raises `InvalidEncoding`."""
@@ -124,38 +130,39 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> Decoded:
         """Return the text of `ids` and a span for each; bytes that spell nothing become U+FFFD.
 
-        Control pieces such as `</s>` are empty. The one space that opens every text is
-        not part of it, nor is one after an opening bracket.
+        Control pieces such as `</s>` are empty. No space stands at either end, or next to
+        another, or after an opening bracket.
         """
         text = ""
         spans: list[Span] = []
-        index = 0
+        index, space = 0, -1  # the place of a space after which nothing has come yet
         while index < len(ids):
             run = self._byte_run(ids, index)
             if run:
                 characters, at = _spell(bytes(self._bytes[i] for i in ids[index : index + run]))
-                spans.extend(Span(len(text) + a, len(text) + b) for a, b in at)
-                index += run
             else:
-                characters = self._surface(ids[index], text[-1:] if index else None)
-                opens = characters[:1] == " " and len(characters) > 1
-                spans.append(Span(len(text) + opens, len(text) + len(characters)))
-                index += 1
+                characters = self._surface(ids[index], " " if space >= 0 else text[-1:])
+                at = [(int(len(characters) > 1 and characters[0] == " "), len(characters))]
+            if characters and space >= 0:
+                spans[space] = Span(len(text), len(text) + 1)
+                text, space = text + " ", -1
+            if characters == " " and not run:
+                characters, at, space = "", [(0, 0)], len(spans)
+            spans.extend(Span(len(text) + a, len(text) + b) for a, b in at)
             text += characters
+            index += run or 1
         return Decoded(text, tuple(spans))
 
     def spelling(self) -> "Spelling":
         """Start a text that grows token by token."""
         return Spelling(self._surface, self._bytes)
 
-    def _surface(self, piece: int, before: str | None) -> str:
-        """Return the text of a piece that stands after a character; None: at the start."""
+    def _surface(self, piece: int, before: str) -> str:
+        """Return the text of a piece that stands after a character, if there is one."""
         if piece in self._silent:
             return ""
         surface = self._pieces[piece].replace(MARK, " ")
-        if before is None:
-            return surface.removeprefix(self._opening)
-        return surface.removeprefix(" ") if before in _BRACKETS else surface
+        return surface.removeprefix(" ") if before in _NO_SPACE_AFTER else surface
 
     def _byte_run(self, ids: Sequence[int], index: int) -> int:
         end = index
@@ -170,36 +177,44 @@ class Spelling:
     Bytes of a character wait until it is whole, or until it is clear that it never will be.
     """
 
-    def __init__(
-        self, surface: Callable[[int, str | None], str], values: Mapping[int, int]
-    ) -> None:
+    def __init__(self, surface: Callable[[int, str], str], values: Mapping[int, int]) -> None:
         self._surface = surface
         self._values = values
         self._pending = b""
-        self._before: str | None = None
+        self._before = ""
+        self._is_spaced = False
 
     def add(self, piece: int) -> str:
         """Return what the text gains by one more id."""
-        text = self._add(piece)
-        self._before = text[-1:] or self._before or ""
-        return text
-
-    def _add(self, piece: int) -> str:
-        if piece not in self._values:
-            rest = self.end()
-            return rest + self._surface(piece, rest[-1:] or self._before)
-        self._pending += bytes([self._values[piece]])
-        text = ""
-        while self._pending and not _may_grow(self._pending):
-            length, character = _first_character(self._pending)
-            text += character
-            self._pending = self._pending[length:]
-        return text
+        if piece in self._values:
+            return self._told(self._add_byte(self._values[piece]))
+        told = self.end()
+        surface = self._surface(piece, " " if self._is_spaced else self._before)
+        if surface == " ":
+            self._is_spaced = True
+            return told
+        return told + self._told(surface)
 
     def end(self) -> str:
         """Return what is left when no more bytes come."""
         text, _ = _spell(self._pending)
         self._pending = b""
+        return self._told(text)
+
+    def _told(self, text: str) -> str:
+        """Return a text after the space that waited for it."""
+        if text:
+            self._before = text[-1]
+            text, self._is_spaced = " " * self._is_spaced + text, False
+        return text
+
+    def _add_byte(self, value: int) -> str:
+        self._pending += bytes([value])
+        text = ""
+        while self._pending and not _may_grow(self._pending):
+            length, character = _first_character(self._pending)
+            text += character
+            self._pending = self._pending[length:]
         return text
 
 

@@ -25,7 +25,7 @@ from service.options import AttentionKind, Options, Pair
 from service.reading import Reader, hypothesis
 from service.repetition import allowed
 from service.search import Forced, Greedy, Search
-from service.segmentation import Segmented, join_gap, segment
+from service.segmentation import Segmented, Sentence, join_gap, segment
 from service.tally import Load
 from service.telling import Found, Place, Teller
 from service.tokenizer import check_unicode
@@ -141,17 +141,19 @@ class Translator:
         sentences = sum(len(one.sentences) for one in segmented)
         meter.check(self._estimator.least(sentences, options.beam_size))
         found = [(n, k, s) for n, one in enumerate(segmented) for k, s in enumerate(one.sentences)]
-        for index, (text, _, sentence) in enumerate(found):
-            self._units.check(sentence.text, index, text, "source")
-        made = (
-            self._place(text, number, self._units.text(s.text, s.span.start, "source"))
-            for text, number, s in found
-        )
+        made = (self._checked(index, *one) for index, one in enumerate(found))
         places = [place async for place in turns(made)]
-        for index, place in enumerate(places):
-            check_length(place.unit, self._units.limits["source"], index, place.text, "source")
-        meter.begin(self._estimator.translation((place.unit for place in places), options))
+        again = (place.unit for place in places if place.bare is not None)
+        units = (place.unit for place in places)
+        meter.begin(self._estimator.translation(units, options, again))
         return _Prepared(segmented, places)
+
+    def _checked(self, index: int, text: int, number: int, sentence: Sentence) -> Place:
+        """Make a sentence ready, which is the request's `index`th; raises `SentenceTooLong`."""
+        self._units.check(sentence.text, index, text, "source")
+        unit = self._units.text(sentence.text, sentence.span.start, "source")
+        check_length(unit, self._units.limits["source"], index, text, "source")
+        return self._place(text, number, unit)
 
     def _place(self, text: int, number: int, unit: Unit, is_text: bool = True) -> Place:
         """Return a sentence and what it is without tags; in a given list of words all are words."""
@@ -221,7 +223,7 @@ class Translator:
     def _job(self, unit: Unit, options: Options, watched: bool = False) -> Job:
         source = (*unit.encoded.ids, self._source.eos)
         limit = self._estimator.limit(len(source), options.max_length)
-        about = self._about(len(source), allowed(source), self._units.owed(unit))
+        about = self._units.owing(self._about(len(source), allowed(source)), unit)
         return Job(source, self._search(about, limit, options), watched)
 
     @staticmethod
@@ -231,10 +233,10 @@ class Translator:
         size, best = options.beam_size, options.n_best
         return Beam(about, limit, size, best, options.length_penalty)
 
-    def _about(self, length: int, copies: int = UNGUARDED, owed: tuple[int, ...] = ()) -> Source:
+    def _about(self, length: int, copies: int = UNGUARDED) -> Source:
         special = self.manifest.model.special
         known = self._units.stand_ins
-        return Source(length, special.eos, special.bos, self._delays, copies, owed, known)
+        return Source(length, special.eos, special.bos, self._delays, copies, (), known)
 
     async def _assemble(
         self, one: Segmented, answered: AsyncIterator[Found], options: Options

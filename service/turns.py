@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
+from time import monotonic
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 TURN = 16
+LONGEST = 0.01
+"""Seconds after which a turn ends, though it had fewer items."""
 
 
 async def turns(items: Iterable[Item]) -> AsyncGenerator[Item, None]:
-    """Yield items as they are made; after every `TURN` of them the others have the loop."""
-    for number, item in enumerate(items, 1):
+    """Yield items as they are made; after a turn of them the others have the loop."""
+    left, until = TURN, monotonic() + LONGEST
+    for item in items:
         yield item
-        if number % TURN == 0:
+        left -= 1
+        if not left or monotonic() > until:
             await asyncio.sleep(0)
+            left, until = TURN, monotonic() + LONGEST

@@ -4,7 +4,7 @@
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Literal
 
@@ -14,19 +14,26 @@ from service import marks, scripts, words
 from service.alignment import Link
 from service.bundle import Bundle
 from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
-from service.hypotheses import Path
+from service.hypotheses import Path, Source
 from service.keeping import STAND_INS, Kept, Swapped, restore, swap, swap_kept, swap_pair
 from service.legible import loud, read, roomy, unknown
 from service.manifest import Language
+from service.placeholders import is_in_turn
 from service.segmentation import Span
 from service.tagging import Linked, Untagged, retag, untag
 from service.tokenizer import Encoded, Tokenizer, check_unicode
 from service.translation import Side, Token, Word
-from service.untranslatable import find
+from service.untranslatable import find, find_all
 
 EOS = "</s>"
 
+FINAL = (".", "!", "?", "。", "！", "？")
+"""Marks that end sentences."""
+
+_CLOSERS = "\"'”’»)]"
+
 Role = Literal["source", "target"]
+Find = Callable[[str, str], list[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,21 @@ class Unit:
     def carried(self) -> dict[str, str]:
         """What each stand-in stands for."""
         return {one.stand_in: one.span.of(self.text) for one in self.kept}
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all of it goes over as it is."""
+        return len(self.kept) == 1 and len(self.kept[0].span) == len(self.text.strip())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it ends with a mark that ends sentences, and has no other."""
+        loose, at = "", 0
+        for one in self.kept:
+            loose += self.text[at : one.span.start] + "\0"
+            at = one.span.end
+        loose = (loose + self.text[at:]).rstrip().rstrip(_CLOSERS)
+        return sum(map(loose.count, FINAL)) == 1 and loose.endswith(FINAL)
 
     def spelled(self) -> tuple[str, ...]:
         """Its words as texts."""
@@ -93,6 +115,7 @@ class Units:
             raise DamagedBundle(f"{manifest.name}: stand_ins has one of them twice")
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""
+        self._closing = self.tokenizers["target"].spelled(FINAL)
         limits = manifest.model.limits
         self.limits: dict[Role, int] = {
             "source": limits.source_tokens,
@@ -114,11 +137,12 @@ class Units:
 
     def text(self, text: str, start: int, role: Role) -> Unit:
         """Make a text ready that begins at `start` of the whole; what it keeps is swapped."""
-        return self._unit(swap(text, self._kept(text, role), self._stand_ins), start, role)
+        kept = self._kept(text, role, find_all)
+        return self._unit(swap(text, kept, self._stand_ins), start, role)
 
     def untagged(self, unit: Unit) -> "Bare | None":
         """Return a source without its marks, ready; None if it has none, or nothing else."""
-        if not self._stand_ins or not marks.HINT.search(unit.text):
+        if not self._stand_ins or not marks.HINT.search(unit.text) or unit.is_kept:
             return None
         language = self._languages["source"]
         kept = find(unit.text, language.code)
@@ -136,7 +160,7 @@ class Units:
     def given(self, text: str | tuple[str, ...], role: Role) -> Unit:
         """Make a given text or list of words ready; raises `EmptyWord` or `RequestError`."""
         given = self._given(text, role)
-        spans = given.within(self._kept(given.text, role))
+        spans = given.within(self._kept(given.text, role, find if given.words else find_all))
         return self._unit(swap(given.text, spans, self._stand_ins), 0, role, given.words)
 
     def pair(self, source: str | tuple[str, ...], target: str | tuple[str, ...]) -> UnitPair:
@@ -168,9 +192,20 @@ class Units:
             self._taken_over(pair.target, "source"), self._taken_over(pair.source, "target")
         )
 
-    def owed(self, unit: Unit) -> tuple[int, ...]:
-        """Return the target ids of the stand-ins that a source carries over."""
-        return tuple(self._stand_in(one.stand_in) for one in unit.kept)
+    def owing(self, about: Source, unit: Unit) -> Source:
+        """Return what a search knows of a source, with the stand-ins that it carries over."""
+        if not unit.kept:
+            return about
+        owed = tuple(self._stand_in(one.stand_in) for one in unit.kept)
+        turns = [self._stand_in(s) for s, content in unit.carried.items() if is_in_turn(content)]
+        target = self.tokenizers["target"]
+        return replace(
+            about,
+            owed=owed,
+            in_turn=frozenset(turns),
+            closing=self._closing if unit.is_closed else frozenset(),
+            space=target.space if self._languages["target"].joiner else None,
+        )
 
     def _stand_in(self, character: str) -> int:
         return self.tokenizers["target"].byte_id(ord(character))
@@ -193,7 +228,7 @@ class Units:
             start += len(word) + len(joiner)
         return _Given(joiner.join(text), tuple(spans))
 
-    def _kept(self, text: str, role: Role) -> list[Span]:
+    def _kept(self, text: str, role: Role, find: Find = find) -> list[Span]:
         """Return what a translation is to keep: what is no language, and what cannot be read."""
         if not self._stand_ins:
             return []

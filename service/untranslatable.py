@@ -12,44 +12,22 @@ from functools import cache
 
 import regex
 
+from service.placeholders import BEGINS, ENDS, PATTERNS, meant, merge, messages
 from service.segmentation import Span
 
 _LETTER = r"\w\u00c0-\u024f"
 """What goes into a name: ASCII, and Latin with accents."""
-
-_BEGINS = r"(?<![\w\u00c0-\u1fff])"
-_ENDS = r"(?![\w\u00c0-\u1fff])"
-"""Where a word may begin and end: beside a space, a sign, or a script that needs no spaces."""
 
 _OPENS = r"(?<![^\s(\[{\"'=:,;«“‘\u2e80-\uffff])"
 """Where a path may begin: "café/thé" and "5 €/kg" have none."""
 
 _ADDRESSES = (
     (
-        rf"(?:{_BEGINS}(?:https?|ftp)://|{_BEGINS}www\.)"
+        rf"(?:{BEGINS}(?:https?|ftp)://|{BEGINS}www\.)"
         rf"(?:[{_LETTER}.~:/?#\[\]@!$&'()*+,;=%-]++|\{{\w*\}})++"
     ),
     rf"(?<![{_LETTER}.+-])[{_LETTER}.+-]++@[{_LETTER}-]++(?:\.[{_LETTER}-]++)++",
     rf"(?<![{_LETTER}@])@[{_LETTER}]{{2,}}+(?:\.[{_LETTER}]++)*+",
-)
-_ELEMENTS = (
-    "a audio button details dialog div form iframe img input li ol option p script select span "
-    "table td textarea th tr ul video"
-)
-"""Elements whose attributes may have no value, as in <input disabled>."""
-
-_MARKUP = (
-    r"(?<!`)`(?!\s)[^`\n]++(?<!\s)`(?!`)|(?<!`)```[\w+-]*+(?!`)",
-    r"<!--(?:[^-\n]|-(?!->))*+-->|<(?:!DOCTYPE|\?xml)\b[^<>\n]*+>",
-    rf"(?<![\w<])<(?:{'|'.join(_ELEMENTS.split())})(?:\s++[a-z][a-z-]*+)++\s*+/?>",
-    r"(?<!<)</?[A-Za-z][\w:.-]*+(?:\s[^<>\n=]*+=[^<>\n]*+|\s*+/)?>(?!>)",
-    r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+\d*);",
-    r"\{\{[^{}\n]*\}\}|\$?\{[^{}\n]*\}",
-    (
-        rf"(?:%\([A-Za-z_]\w*\)[a-zA-Z]"
-        rf"|(?<!\d)%(?:\d+\$)?[-+#]?\d*(?:\.\d+)?[sdifuxX@]{_ENDS}(?!['’]))(?:%%)?+|(?<!%)%%(?!%)"
-    ),
-    rf"{_BEGINS}\$(?!(?:US|CA|CAN|AU|HK|NZ)D?{_ENDS})[A-Za-z_][{_LETTER}]*+{_ENDS}",
 )
 _ENDINGS = (
     "com org net edu gov io dev app fr cn uk eu "
@@ -64,10 +42,10 @@ _NAMES = (
         rf"\.(?i:{'|'.join(_ENDINGS.split())})(?![{_LETTER}'’-])"
     ),
     rf"{_OPENS}(?:(?:~|\.{{1,2}}+)(?:{_STEP})++|(?:{_STEP}){{2,}}+)/?+",
-    rf"{_BEGINS}[A-Za-z]:\\[{_LETTER}\\.-]*\w",
+    rf"{BEGINS}[A-Za-z]:\\[{_LETTER}\\.-]*\w",
     r"(?<![\w-])--[a-z][a-z0-9]*+(?:(?:-[a-z0-9]++)++|(?==)|(?<=--help)|(?<=--version))(?!\w)",
-    rf"{_BEGINS}_*+[A-Za-z\u00c0-\u024f][{_LETTER}]*_[{_LETTER}]++(?:\(\))?+",
-    rf"{_BEGINS}(?<!\w\.)[A-Za-z]\w*+(?:\.\w++)*+\(\)",
+    rf"{BEGINS}_*+[A-Za-z\u00c0-\u024f][{_LETTER}]*_[{_LETTER}]++(?:\(\))?+",
+    rf"{BEGINS}(?<!\w\.)[A-Za-z]\w*+(?:\.\w++)*+\(\)",
 )
 _PLAIN_NUMBERS = "[AP]M|ST|ND|RD|TH|S|E|ER|ERE|EME|H(?:\\d\\d)?|J|MIN|[KMB]|K[MG]|[CM]M"
 """What follows digits in words that are translated: 10AM, 1ST, 20E, 10H30, 5M."""
@@ -75,16 +53,16 @@ _PLAIN_NUMBERS = "[AP]M|ST|ND|RD|TH|S|E|ER|ERE|EME|H(?:\\d\\d)?|J|MIN|[KMB]|K[MG
 _SIGN = "(?:(?:US|CA|AU|NZ|HK|[AC])?\\$|[€£¥￥₹₽₩₺₪฿])"
 _AMOUNT = r"\d++(?:[.,\u00a0\u202f]\d++|[ ]\d{3}(?!\d))*+"
 _MONEY = (
-    rf"{_BEGINS}-?{_SIGN}[ \u00a0\u202f]?{_AMOUNT}(?:[ \u00a0]?[kKMB]n?{_ENDS})?+",
+    rf"{BEGINS}-?{_SIGN}[ \u00a0\u202f]?{_AMOUNT}(?:[ \u00a0]?[kKMB]n?{ENDS})?+",
     rf"(?<![\w.,-]){_AMOUNT}[ \u00a0\u202f]?{_SIGN}(?![\w$])",
 )
 _NUMBERS = (
     r"(?<![\w.,-])\d{1,3}(?:[ \u00a0\u202f]\d{3}){2,}+(?![\w,.]\d)(?!\d)",
     r"(?<![\w.,-])-?\d++(?:[.,]\d++)?[ \u00a0\u202f]?°[CF]?(?!\w)",
     r"(?<![\w-])[01]\d{1,3}(?P<gap>[ -])\d{3,4}(?P=gap)\d{4}(?![\w-])",
-    rf"{_BEGINS}[A-Za-z]{{2,}}+\d{{1,4}}{_ENDS}",
+    rf"{BEGINS}[A-Za-z]{{2,}}+\d{{1,4}}{ENDS}",
     r"(?<![\w-])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?!\w)",
-    rf"{_BEGINS}(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{{7,}}+{_ENDS}",
+    rf"{BEGINS}(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{{7,}}+{ENDS}",
     r"(?<![\w-])\d{4}-\d{2}-\d{2}(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d)?)?(?![\w-])",
     r"(?<![\w.])v?\d++(?:\.\d++){2,}+(?!\w|[.,]\w)",
     r"(?<!\w)\+\d(?:[ .()\u00a0\u202f-]{0,2}\d){6,14}+(?!\w)",
@@ -99,11 +77,11 @@ _NUMBERS = (
     ),
 )
 _CONTROLS = (r"[\x01-\x08]",)
-_ALL = (*_MARKUP, *_ADDRESSES, *_NAMES, *_MONEY, *_NUMBERS, *_CONTROLS)
+_ALL = (*PATTERNS, *_ADDRESSES, *_NAMES, *_MONEY, *_NUMBERS, *_CONTROLS)
 _PLAIN = regex.compile("|".join(f"(?:{one})" for one in _ALL), regex.ASCII)
 """Not by `re`: up to Python 3.11.2 its possessive groups take too much."""
 
-_HINT = re.compile(r"[\x01-\x08`@<>{}%$&_\\/\d]|\.\w|--\w|\(\)", re.ASCII)
+_HINT = re.compile(r"[\x01-\x08`@<>{}%$&_\\/\d]|\.\w|--\w|\(\)|\(\(|\[\[|##|:\w", re.ASCII)
 """What a text has that `_PLAIN` may find something in; most have not, and are soon done with."""
 
 _PICTURE = r"\p{Extended_Pictographic}(?:\p{EMod}|[\uFE0E\uFE0F\u20E3\U000E0020-\U000E007F])*+"
@@ -131,7 +109,7 @@ _BRACKETS = {")": "(", "]": "["}
 
 def find(text: str, language: str) -> list[Span]:
     """Return what a translation of a text in `language` should keep, in order."""
-    found = _spans(_PLAIN, text) if _HINT.search(text) else []
+    found = [*_spans(_PLAIN, text), *messages(text)] if _HINT.search(text) else []
     base = language.split("-")[0].lower()
     if base not in _ASCII or not text.isascii():
         found += _unwritten(text, base, found)
@@ -139,7 +117,19 @@ def find(text: str, language: str) -> list[Span]:
     for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
         if not spans or start >= spans[-1].end:
             spans.append(Span(start, _trimmed(text, start, end)))
-    return spans
+    return merge(text, [span for span in spans if not meant(span.of(text))])
+
+
+def find_all(text: str, language: str) -> list[Span]:
+    """Return what `find` does, but the whole text if no word is left beside that."""
+    spans = find(text, language)
+    at = 0
+    for span in (*spans, Span(len(text), len(text))):
+        if any(map(str.isalpha, text[at : span.start])):
+            return spans
+        at = span.end
+    begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    return [Span(begin, end)] if begin < end else []
 
 
 def _spans(pattern: "regex.Pattern[str]", text: str) -> list[tuple[int, int]]:
@@ -173,6 +163,8 @@ def _trimmed(text: str, start: int, end: int) -> int:
         last = text[end - 1]
         if last == ";" and text[start] == "&":
             break  # a character reference ends in it
+        if last == ":" and text[start] == ":":
+            break
         if last in _BRACKETS:
             if left[_BRACKETS[last]] >= left[last]:
                 break

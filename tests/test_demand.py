@@ -85,6 +85,14 @@ def test_a_translation_is_expected_to_take_half_of_what_it_may(
     assert estimator.translation([], options) == NOTHING
 
 
+def test_what_is_read_again_is_work_for_each_answer(estimator: Estimator) -> None:
+    options = Options(beam_size=4, n_best=3, attention="cross")
+    once = estimator.translation([unit(9), unit(5)], options)
+    again = estimator.translation([unit(9), unit(5)], options, [unit(9)])
+    assert (again.tokens, again.rows, again.cells) == (once.tokens, once.rows, once.cells)
+    assert again.work - once.work == 3 * (12 + 25)
+
+
 def test_a_pair_takes_its_target_and_one_without_is_translated_too(estimator: Estimator) -> None:
     options = Options(attention="alignment")
     pair = UnitPair(unit(9), unit(6))

@@ -1,5 +1,7 @@
 """What may follow: stand-ins exactly as often as they are owed, and no endless circles."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -82,6 +84,26 @@ def test_paying_often_in_a_row_is_no_circle() -> None:
     written = follow(about, [FIRST] * 7)
     assert written is not None
     assert written.owed == ()
+
+
+def test_what_is_filled_in_turn_keeps_its_order() -> None:
+    about = dataclasses.replace(source(FIRST, SECOND), in_turn=STAND_INS)
+    scores = np.array([-9, -7, -1, -2, -3], np.float32)
+    assert begin(about).after(SECOND, about) is None
+    token, written = best(begin(about), scores, SECOND, about, ROOM)
+    assert (token, written.owed) == (WORD, (FIRST, SECOND))
+    assert best(written, scores, EOS, about, ROOM)[0] == FIRST
+
+
+def test_what_is_owed_comes_before_the_final_mark_and_after_a_space() -> None:
+    about = dataclasses.replace(source(FIRST), closing=frozenset({WORD}), space=OTHER)
+    scores = np.array([-9, -7, -8, -1, -3], np.float32)
+    token, written = best(begin(about), scores, WORD, about, ROOM)
+    assert (token, written.spaced) == (OTHER, True)
+    token, written = best(written, scores, WORD, about, ROOM)
+    assert (token, written) == (FIRST, Written(written.loops, ()))
+    assert best(written, scores, WORD, about, ROOM)[0] == WORD
+    assert best(begin(about), scores, WORD, about, 1)[0] == FIRST  # no room for the space
 
 
 def test_tokens_come_in_the_order_of_a_stable_sort() -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GROUPS = {
     1: (
         *("errors", "settings", "segmentation", "slots", "cores", "version", "scripts"),
-        *("tally", "timing", "fields", "memory", "bucket"),
+        *("tally", "timing", "fields", "memory", "bucket", "placeholders", "layout"),
     ),
     1.25: (
         *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),

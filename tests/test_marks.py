@@ -8,7 +8,7 @@ from service.untranslatable import find as find_kept
 
 def found(text: str, target: str = "fr") -> list[str]:
     """Each mark and what it becomes, where that differs; halves of a pair under one number."""
-    marks = find(text, find_kept(text, "en"), target)
+    marks = find(text, find_kept(text, "en" if text.isascii() or "R" in text else "zh"), target)
     names = list(dict.fromkeys(mark.name for mark in marks))
     told = []
     for mark in marks:

@@ -19,7 +19,7 @@ TEXTS = [
     "<p>The cat is <b>very small</b>.</p>",
     "I have <b>two cats</b> and <i>one dog</i>.",
     "Read <a href='a'>this</a>, {name}, or <a href='b'>that</a>.",
-    "The old man<br/>sleeps.",
+    "The old man<wbr/>sleeps.",
     "<ul><li>The cat sleeps.</li><li>The dog sleeps.</li></ul>",
 ]
 
@@ -43,7 +43,7 @@ def test_tags_go_with_the_words_they_were_around(english: Translator) -> None:
         "<p>Le chat est <b>très petit</b>.</p>",
         "J'ai <b>deux chats</b> et <i>un chien</i>.",
         "Lisez <a href='a'>ceci</a>, {name}, ou <a href='b'>cela</a>.",
-        "Le vieil homme<br/>dort.",
+        "Le vieil homme<wbr/>dort.",
         "<ul><li>Le chat dort.</li><li>Le chien dort.</li></ul>",
     ]
 

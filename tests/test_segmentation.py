@@ -15,8 +15,13 @@ ODD = [
     *("\u200b", "\u200d", "\u0301", "\u00a0", "\u202f", "\u3000", "\u0085", "\u2028", "\x1c"),
     *("😀", "🇫🇷", "M. ", "Mr. ", "e.g. ", "1. ", "http://a.b ", "a@b.c ", "[1]", "A\u00a0. "),
 ]
-TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.lists(st.sampled_from(ODD)).map(
-    "".join
+SIGNS = "<;>;|;`;```;~~~;{;};\\;# ;- ;> ;* ;[ ] ;<b>;</b>;<p>;</p>;<br>;<pre>;</pre>;<!--;-->;One. "
+"""What markup is made of, of one kind or another."""
+
+TEXTS = (
+    st.text(st.characters(exclude_categories=["Cs"]))
+    | st.lists(st.sampled_from(ODD)).map("".join)
+    | st.lists(st.sampled_from([*ODD, *SIGNS.split(";"), "<a\nb='>'>", "\n```\n"])).map("".join)
 )
 LANGUAGES = st.sampled_from(["en", "fr", "zh", "de", "ar", "xx", ""])
 
@@ -36,12 +41,18 @@ def test_sentences_and_gaps_are_the_text(text: str, language: str, split: bool) 
     assert parts.text == text
     assert len(parts.gaps) == len(parts.sentences) + 1
     assert rejoined(parts) == text
-    assert all(gap == "" or gap.isspace() for gap in parts.gaps)
+    assert split or not "".join(parts.gaps).strip()
     for sentence in parts.sentences:
         assert sentence.text
         assert sentence.text == sentence.text.strip()
         assert sentence.span.of(text) == sentence.text
-        assert not split or not set("\n\r\v\f\x85\u2028\u2029") & set(sentence.text)
+        breaks = set("\n\r\v\f\x85\u2028\u2029") & set(sentence.text)
+        assert not split or "<" in sentence.text or not breaks
+
+
+@given(text=TEXTS.filter(lambda text: not set("<|`~-*+•–—#>)") & set(text)), language=LANGUAGES)
+def test_gaps_of_plain_text_are_whitespace(text: str, language: str) -> None:
+    assert not "".join(segment(text, language, split=True).gaps).strip()
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", " \t\r\n\u2028"])
@@ -96,7 +107,7 @@ def test_english(text: str) -> None:
         "Voici M. Dupont.|« Bonjour ! » dit-il.|Il paie 3,14 euros.",
         "« Bonjour. »|Il partit.|Qu'est-ce que c'est ?|C'est M. Martin, p. ex. un ami.",
         "Hier, Mlle. Petit vit le Dr. Grand.|Bien\u202f!",
-        "Né en 3 av. J.-C.|Mort jeune.",
+        "Né en 3 av. J.-C.|Mort jeune.|L'an 3 Av. J.-C. et l'an 5 apr. J.-C. à Rome.|Bien.",
     ],
 )
 def test_french(text: str) -> None:
@@ -122,10 +133,21 @@ def test_closing_punctuation_is_no_sentence() -> None:
     assert cut("Yes!\n)", "en") == ["Yes!", ")"]  # a line of its own stays one
 
 
-@pytest.mark.parametrize("unit", ["M. ", "1. ", "a.B", "! )", '. "', "Mr. A. ", "\n", "(a. "])
+UNITS = ["M. ", "1. ", "a.B", "! )", '. "', "Mr. A. ", "\n", "(a. ", "p. 1 ", "J.-C. "]
+SIGN_UNITS = """|;|a|;a | ;\\|;{;{ {a} ;{a} |;`;``a;```;```↵;~~~`↵;a↵```↵;> ;- ;- [ ] ;#;1) ;—a↵;\
+<;<a ;<a x=";<a x='";<a =;<a b=c ;<br>;<p>a;<i><p>;</b> ;>;<!-- ;<!---->;<pre>;</pre >;<script>"""
+
+
+@pytest.mark.parametrize("unit", [*UNITS, *SIGN_UNITS.replace("↵", "\n").split(";")])
 def test_time_grows_with_the_text_alone(unit: str) -> None:
     begin = time.process_time()
     segment(unit * 20_000, "fr", split=True)
+    assert time.process_time() - begin < 1.0
+
+
+def test_a_tag_is_not_sought_for_long() -> None:
+    begin = time.process_time()
+    segment(("<a" + "b" * 1990) * 200, "en", split=True)
     assert time.process_time() - begin < 1.0
 
 
@@ -168,6 +190,9 @@ def test_a_lone_surrogate_is_refused() -> None:
 @pytest.mark.parametrize(
     ("gap", "language", "expected"),
     [
+        ("\n- ", "zh", "\n- "),
+        (" | ", "zh", " | "),
+        ("<hr>", "en", "<hr>"),
         (" ", "zh", ""),
         ("\t\u00a0", "ja", ""),
         ("", "zh", ""),
@@ -203,7 +228,9 @@ def test_ends_that_are_easily_missed(text: str, language: str, sentences: list[s
 
 def test_a_sentence_that_ends_in_a_tag_keeps_its_gap() -> None:
     assert join_gap("", "en", "Hello.</p>") == ""
-    assert join_gap(" ", "zh", "Hello.</p>") == " "
+    assert join_gap(" ", "en", "Hello.</p>") == " "
+    assert join_gap(" ", "zh", "Hello.</p>") == ""
+    assert join_gap("\n", "zh", "Hello.</p>") == "\n"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +240,7 @@ def test_a_sentence_that_ends_in_a_tag_keeps_its_gap() -> None:
         ("<ul><li>A</li> <li>B</li></ul>\nC", ["<ul><li>A</li>", "<li>B</li></ul>", "C"]),
         ("See <b>this.</b> And that.", ["See <b>this.</b>", "And that."]),
         ("<p>请点击<a>这里</a>。</p>", ["<p>请点击<a>这里</a>。</p>"]),
-        ("<b>One</b> line<br/>of two", ["<b>One</b> line<br/>of two"]),
+        ("<b>One</b> line<br/>of two", ["<b>One</b> line<br/>", "of two"]),
     ],
 )
 def test_blocks_end_sentences_and_closing_tags_stay_with_them(
@@ -247,7 +274,12 @@ def test_a_line_of_quotes_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> 
     read.clear()
     assert len(cut(book, "en")) == 4000
     assert max(read) <= 4000
-    plain = "It is late, she said. " * 4000
+    plain = "It is late, she said. " * 400
     read.clear()
-    assert len(cut(plain, "en")) == 4000
+    assert len(cut(plain, "en")) == 400
     assert read == [len(plain)]
+
+
+def test_many_ends_are_read_in_pieces() -> None:
+    chinese = "他今天去了北京。" * 9000
+    assert cut(chinese, "zh") == ["他今天去了北京。"] * 9000

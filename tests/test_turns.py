@@ -1,14 +1,41 @@
 """Long work shares the loop."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from service import turns as turns_module
 from service.options import Options
 from service.translator import Translator
 from service.turns import TURN, turns
+
+
+@pytest.fixture(autouse=True)
+def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turns end by their items here, not by the time that a busy machine takes."""
+    monkeypatch.setattr(turns_module, "LONGEST", math.inf)
+
+
+def test_a_slow_item_ends_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns_module, "LONGEST", -1.0)
+    heard: list[object] = []
+
+    async def other() -> None:
+        while True:
+            heard.append("other")
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        running = asyncio.create_task(other())
+        async for number in turns(range(3)):
+            heard.append(number)
+        running.cancel()
+
+    asyncio.run(scenario())
+    assert heard == [0, "other", 1, "other", 2, "other"]
 
 
 def test_every_item_comes_and_others_have_their_turns() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from service.bundle import Bundle
 from service.errors import BundleError, DamagedBundle, EmptyWord, RequestError, SentenceTooLong
-from service.hypotheses import Path
+from service.hypotheses import Path, Source
 from service.keeping import STAND_INS
 from service.segmentation import Span
 from service.units import UnitPair, Units, check_length, source_side
@@ -80,7 +80,10 @@ def test_what_is_kept_is_one_token_and_one_word(keeping: Units) -> None:
     mail = unit.encoded.spans.index(Span(4, 10))
     assert [span.of(unit.text) for span in unit.words] == ["the", "x@y.fr", "sees", "a@b.fr"]
     assert unit.carried == {"\x01": "x@y.fr", "\x02": "a@b.fr"}
-    assert keeping.owed(unit) == tuple(keeping.tokenizers["target"].byte_id(n) for n in (1, 2))
+    target = keeping.tokenizers["target"]
+    about = keeping.owing(Source(3, 0, 1, {}), unit)
+    assert about.owed == tuple(target.byte_id(n) for n in (1, 2))
+    assert (about.in_turn, about.closing, about.space) == (frozenset(), frozenset(), target.space)
     assert unit.encoded.ids[mail] == keeping.tokenizers["source"].byte_id(1)
     assert source_side(unit).tokens[mail].text == "x@y.fr"
 
@@ -100,7 +103,35 @@ def test_what_lies_across_given_words_is_not_kept(keeping: Units) -> None:
 
 def test_a_bundle_without_stand_ins_keeps_nothing(units: Units) -> None:
     unit = units.text("the x@y.fr", 0, "source")
-    assert (unit.kept, units.owed(unit), units.stand_ins) == ((), (), frozenset())
+    about = Source(3, 0, 1, {})
+    assert (unit.kept, units.owing(about, unit), units.stand_ins) == ((), about, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "closed", "in_turn"),
+    [
+        ("the cat sees {n}.", True, 0),
+        ("“the {n} sees!”", True, 0),
+        ("the cat sees {n}", False, 0),
+        ("the {n}. the cat.", False, 0),
+        ("{n} of %s and %d%%?", True, 2),
+        ("%1$s of %(n)s and %%", False, 0),
+    ],
+)
+def test_what_is_known_of_what_is_kept(
+    keeping: Units, text: str, closed: bool, in_turn: int
+) -> None:
+    about = keeping.owing(Source(3, 0, 1, {}), keeping.text(text, 0, "source"))
+    assert bool(about.closing) == closed
+    assert len(about.in_turn) == in_turn
+
+
+def test_a_text_without_words_is_kept_as_it_is(keeping: Units) -> None:
+    for text in ("1,000", "{a} {b}", "?!", "— 12 —"):
+        unit = keeping.text(text, 0, "source")
+        assert unit.is_kept
+        assert unit.spelled() == (text,)
+    assert not keeping.text("the 1,000", 0, "source").is_kept
 
 
 def test_turned_pairs_keep_what_they_kept(keeping: Units) -> None:
