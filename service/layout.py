@@ -46,7 +46,7 @@ REST, _INLINE, _CLOSES, _BEGINS, _ENDS = "\ud800\ud801\ud802\ud803\ud804"
 An inline tag or a comment, an inline end tag, and the tags that begin and that end a block.
 """
 _PREFIX = re.compile(
-    r"\s*(?:(?:[-*+•–—]|#{1,6}|>+|\d{1,3}\))(?:\s+|\Z)(?:\[[ xX]\](?:\s+|\Z))?)*"
+    r"\s*(?:(?:[-*+•–—]|#{1,6}|>+|\d{1,3}\)|\d{1,3}\.(?=\s+\S))(?:\s+|\Z)(?:\[[ xX]\](?:\s+|\Z))?)*"
     r"(?:[-–—](?=[^\W\d_]))?"
 )
 _NO_BAR = r"\{(?:[^{}]|\{[^{}]*\})*\}"

@@ -6,7 +6,7 @@ from pathlib import Path as File
 import pytest
 
 from service.bundle import open_bundle
-from service.hypotheses import Path
+from service.hypotheses import Path, Source
 from service.runner import Runner
 from service.scheduler import LANES
 from service.shelf import EMBEDDED
@@ -35,7 +35,7 @@ def setting(request: pytest.FixtureRequest) -> Iterator[Setting]:
     long = [joiner.join(lines[start : start + 24]) for start in (0, 60, 120)]
     made = [units.text(line, 0, "source") for line in (*lines, *long, *KEPT)]
     sources = [(*unit.encoded.ids, units.tokenizers["source"].eos) for unit in made]
-    owed = [units.owed(unit) for unit in made]
+    owed = [units.owing(Source(0, 0, 0, {}), unit).owed for unit in made]
     assert sum(len(source) > LANES[0] for source in sources) >= len(long)
     assert all(owed[-len(KEPT) :]), "what is kept is owed"
     runner = Runner(bundle.read, bundle.manifest.model)

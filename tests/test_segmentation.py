@@ -87,8 +87,6 @@ def test_a_line_break_always_ends_a_sentence(brk: str) -> None:
         '"Hello!" he said.|"How are you?"|She smiled.',
         "See https://example.com/a.b?c=d.|It works.",
         "Wait... what?|Yes!!|No?!|OK.",
-        "1. Introduction",
-        "2. Read on.|Then stop.",
         "Hello world.)”|Next.",
         "Is it?|😀 Yes.",
         "J. K. Rowling wrote Node.JS by hand.",

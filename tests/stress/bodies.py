@@ -106,7 +106,7 @@ def _fields() -> Iterator[Body]:
         "spaces alone": (" " * 90_000, "ok"),
         "line breaks alone": ("\n" * 50_000, "ok"),
         "one endless word": ("a" * 100_000, "sentence_too_long"),
-        "quotes that never end": ("«" * 100_000, "sentence_too_long"),
+        "quotes that never end": ("a «" * 33_000, "sentence_too_long"),
         "characters on characters": ("a" + "\u0301" * 5_000, "sentence_too_long", "ok"),
         "from right to left": ("\u202e\u2067Hello\u2069 \u200b\u200d\ufeff.", "ok"),
         "all planes": ("".join(chr(c) for c in range(0x1F300, 0x1F5FF, 7)), "ok"),
