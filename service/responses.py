@@ -1,5 +1,6 @@
 """Answers and refusals as HTTP responses; the one place where an error meets its status."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -106,7 +107,10 @@ def add_refusals(app: FastAPI) -> None:
 
 
 class LastResort:
-    """Middleware that answers what no handler foresaw, and shows nothing of it but in the log."""
+    """Middleware that answers what no handler foresaw, and shows nothing of it but in the log.
+
+    A request is cancelled only by a server that ends, and can wait no longer.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -125,6 +129,11 @@ class LastResort:
 
         try:
             await self._app(scope, receive, watch)
+        except asyncio.CancelledError:
+            if started:
+                raise
+            ending = ShuttingDown("the server is shutting down")
+            await refusal(ending, _request_id(Request(scope)))(scope, receive, send)
         except Exception as error:
             if started:
                 raise

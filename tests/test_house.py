@@ -38,7 +38,7 @@ GROUPS = {
     4.75: ("units",),
     4.9: ("reading", "demand", "telling"),
     5: ("translator", "canary", "opening", "quarantine", "shelf", "catalog", "directions"),
-    5.5: ("changes", "generations", "life"),
+    5.5: ("arrivals", "changes", "generations", "life"),
     6: (
         *(
             "examples",

@@ -198,6 +198,26 @@ def test_while_the_last_finish_newcomers_are_told_to_go_elsewhere() -> None:
     serve(scenario)
 
 
+def test_who_is_still_sending_is_told_to_go_elsewhere() -> None:
+    async def scenario(served: Served) -> None:
+        await served.ready.wait()
+        port = served.server.servers[0].sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /translate HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+        while not served.app.state.life.arrivals._clocks:
+            await asyncio.sleep(0)
+        end()
+        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        assert head.startswith("HTTP/1.1 503 ")
+        assert {"retry-after: 1", "connection: close"} <= set(head.lower().split("\r\n"))
+        error = json.loads(body)["error"]
+        assert error["code"] == "shutting_down"
+        assert f"x-request-id: {error['request_id']}" in head.lower()
+        writer.close()
+
+    serve(scenario)
+
+
 # --------------------------------------------------- as a process of its own, with a toy bundle
 
 
