@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
     BodyTimeout,
+    BodyTooLarge,
     BundleError,
     InterlineaError,
     RequestError,
@@ -84,11 +85,9 @@ def refusal(error: InterlineaError, request_id: str) -> Response:
     response = answer(failure(error, request_id), error.status)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, ShuttingDown):
-        response.headers["Connection"] = "close"
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = error.challenge
-    if isinstance(error, BodyTimeout | TooManyConnections):
+    if isinstance(error, BodyTimeout | BodyTooLarge | ShuttingDown | TooManyConnections):
         response.headers["Connection"] = "close"  # more of the body may follow
     return response
 

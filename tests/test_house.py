@@ -55,7 +55,7 @@ GROUPS = {
     ),
     7: ("request_ids", "requests", "responses", "streaming", "watching", "tracing", "watchers"),
     7.25: ("bearer", "hosts", "origins", "shields", "leases"),
-    7.3: ("crowds", "unread"),
+    7.3: ("crowds", "unread", "lingering", "unframed", "upgrades"),
     7.5: ("connections", "documentation", "reloads", "handlers"),
     8: ("app", "server", "cli", "key_commands", "__main__"),
 }
@@ -64,7 +64,7 @@ GROUPS = {
 HTTP = (
     *("app", "documentation", "handlers", "request_ids", "requests", "responses", "streaming"),
     *("watchers", "watching", "leases", "reloads", "server"),
-    *("bearer", "connections", "crowds", "hosts", "origins", "shields"),
+    *("bearer", "connections", "crowds", "hosts", "origins", "shields", "unframed"),
 )
 """The rooms that know FastAPI: `app` and what was split from it."""
 
