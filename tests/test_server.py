@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -105,6 +106,7 @@ def test_it_listens_while_it_loads() -> None:
         served.held.clear()
         await served.reached(served.begun)
         assert await served.get("/health/live") == (200, {"status": "live"})
+        assert (await served.get("/openapi.json"))[0] == 200
         for path in ("/health/ready", "/models"):
             status, answer = await served.get(path)
             assert (status, answer["error"]["code"]) == (503, "unavailable")
@@ -337,6 +339,15 @@ def test_a_graph_without_an_end_does_not_keep_it_from_ending(bundles: Path) -> N
     process.end()
     assert process.code() == 0
     assert time.monotonic() - begun < PATIENCE.seconds / 2
+    process.log.close()
+
+
+def test_a_port_in_use_is_a_line_and_exit_3(bundles: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = Process(bundles, {"PORT": str(taken.getsockname()[1])})
+        process.read_until(r"ERROR .* address already in use")
+        assert process.code() == 3
+    assert "Traceback" not in "".join(process.lines)
     process.log.close()
 
 
