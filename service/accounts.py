@@ -1,8 +1,8 @@
 """What each key may still use, and what one request pays; no file, no HTTP.
 
 A request reserves what it is expected to take before its work starts, and settles when it is
-over: it pays for the work that was done. So a client that leaves pays for what was decoded until
-then, and one whose request failed by a fault of the server pays nothing.
+over: it pays for the work that was done. So a client that leaves, or does not read its stream, pays
+for what was decoded until then, and one whose request failed by a fault of the server pays nothing.
 """
 
 import math
@@ -13,11 +13,20 @@ from typing import Self
 
 from service.bucket import MINUTE, Bucket
 from service.demand import Demand
-from service.errors import Cancelled, DeadlineExceeded, QuotaExceeded, RateLimited
+from service.errors import (
+    AnswerUnread,
+    Cancelled,
+    DeadlineExceeded,
+    QuotaExceeded,
+    RateLimited,
+)
 from service.keys import Key, Spent, Standing, month_of
 
 USUAL_WORK = 0.6
 """What a character usually takes, in tokens, before anybody has counted."""
+
+_OF_THE_CLIENT = (AnswerUnread, Cancelled, DeadlineExceeded)
+"""Failures that are no fault of the server: work was done, and not waited for or not read."""
 
 
 def next_month(now: float) -> datetime:
@@ -230,7 +239,7 @@ class Charge:
         """Return characters and work."""
         if error is None:
             return reserved.characters, self._work
-        if isinstance(error, Exception) and not isinstance(error, Cancelled | DeadlineExceeded):
+        if isinstance(error, Exception) and not isinstance(error, _OF_THE_CLIENT):
             return 0, 0
         share = min(1.0, self._work / max(1, reserved.work))
         return math.ceil(reserved.characters * share), self._work

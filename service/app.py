@@ -74,17 +74,17 @@ def create_app(
 
 
 def _add_middleware(app: FastAPI, settings: Settings, watchers: Watchers) -> None:
-    """What is added last is outermost: who asks for nobody here is sent away first."""
+    """What is added last is outermost: a page may read every refusal that lies within `Origins`."""
     app.add_middleware(Leases, life=app.state.life)
     app.add_middleware(GZipMiddleware, minimum_size=settings.gzip_bytes, compresslevel=6)
     if settings.keys is not None:
         app.add_middleware(Bearer, metrics_need_key=settings.metrics_need_key)
     app.add_middleware(LastResort)
-    if settings.cors_origins:
-        app.add_middleware(Origins, origins=settings.cors_origins)
     if settings.hosts:
         app.add_middleware(Hosts, names=settings.hosts)
     app.add_middleware(Crowds)
+    if settings.cors_origins:
+        app.add_middleware(Origins, origins=settings.cors_origins)
     app.add_middleware(Shields)
     app.add_middleware(Watching, watchers=watchers.all)
     app.add_middleware(RequestIds)

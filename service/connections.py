@@ -17,12 +17,18 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from service import request_ids
 from service.crowds import MARK
 from service.errors import HeadersTooLarge, HeaderTimeout, InterlineaError, MalformedRequest
+from service.lingering import Lingering
 from service.responses import failure
 from service.settings import Settings
 from service.shields import EVERYWHERE
+from service.unframed import Unframed
 from service.unread import Joined, Unread
+from service.upgrades import Parser
 from service.watching import Watcher, tell_refused
 from service.written import to_json
+
+DROPPED = 8
+"""How many times as much as a body may hold is still read, and dropped, of one that is refused."""
 
 
 def bounded(settings: Settings, watching: Sequence[Watcher]) -> type[asyncio.Protocol]:
@@ -47,18 +53,25 @@ class Connection(HttpToolsProtocol):
     watchers: ClassVar[Sequence[Watcher]]
     unread: ClassVar[Unread]
 
+    transport: Lingering  # type: ignore[assignment]
+    parser: Parser  # type: ignore[assignment]
+
     _clock: asyncio.TimerHandle | None = None
     _heading = False
     _received = 0  # bytes of which nothing has come yet: neither headers nor body
     _told = False  # whether what came last had all headers, or some of a body
     _wrong: InterlineaError | None = None
+    _owed: bytes | None = None  # a refusal of what came behind requests whose answers are due
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; the first headers have a bound too."""
         super().connection_made(transport)
-        joined = Joined(transport, self.loop, self.bounds.answer_seconds, self.unread)
-        self.transport = cast(asyncio.Transport, joined)
-        most = self.bounds.max_connections
+        bounds = self.bounds
+        joined = Joined(transport, self.loop, bounds.answer_seconds, self.unread)
+        most_dropped = bounds.max_body_bytes * DROPPED
+        self.transport = Lingering(joined, self.loop, bounds.body_seconds, most_dropped)
+        self.parser = Parser(self)
+        most = bounds.max_connections
         if len(self.connections) > most + most // 4:
             transport.abort()
         else:
@@ -71,9 +84,12 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; what is neither body nor the end of anything has a bound."""
+        if self._hung_up():
+            self.transport.drop(len(data))
+            return
         self._told = False
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._hung_up():
             return
         if not self._told:
             self._received += len(data)
@@ -102,6 +118,8 @@ class Connection(HttpToolsProtocol):
 
         What is raised here ends the parsing, and comes back as `send_400_response`.
         """
+        if self.parser.offers:
+            return
         self._heading, self._received, self._told = False, 0, True
         self._stop_clock()
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -111,11 +129,29 @@ class Connection(HttpToolsProtocol):
         limit = self.bounds.max_connections
         if len(self.connections) > limit:
             cast(dict[str, Any], self.scope)["state"][MARK] = limit
+        self.transport.sending = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is there."""
+        if not self.parser.offers:
+            self.transport.sending = False
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is out: begin with the next, or refuse what came behind the last."""
+        last = not self.pipeline
+        super().on_response_complete()
+        if last and self._owed is not None and not self.transport.is_closing():
+            self._send_last(self._owed)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what could not be parsed."""
         self._refuse(self._wrong or MalformedRequest("this is not HTTP/1.1 as it should be"))
+
+    def _hung_up(self) -> bool:
+        """True when what still comes will not be read."""
+        return self._owed is not None or self.transport.is_closing()
 
     @property
     def _idle(self) -> bool:
@@ -140,6 +176,8 @@ class Connection(HttpToolsProtocol):
     def _late(self) -> None:
         self._clock = None
         seconds = self.bounds.header_seconds
+        if self._hung_up():
+            return
         if not self._idle:
             self._start_clock()  # it sent one request after another, and the first is at work
         elif self._heading:
@@ -149,13 +187,42 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: InterlineaError) -> None:
-        """Answer at once, unless the answer to a request before it is due, and hang up."""
-        due = not self._idle and (self.cycle.response_started or not self.cycle.more_body)
-        if not self.transport.is_closing() and not due:
-            request_id = request_ids.new()
-            self.transport.write(_spelled(error, request_id))
-            tell_refused(self.watchers, request_id, error)
+        """Answer at once, or behind the answers that are due, and hang up."""
+        self._stop_clock()
+        self.transport.sending = True
+        broken = not self._idle and self.cycle.more_body  # its body will never be whole
+        if broken and not self.pipeline:
+            self._break_off(error)
+        elif self._idle:
+            self._send_last(self._told_refusal(error))
+        else:
+            self._owed = self._told_refusal(error)
+        if broken and self.pipeline:
+            self.pipeline.popleft()
+
+    def _break_off(self, error: InterlineaError) -> None:
+        """Refuse the request whose body was coming, unless it has begun to be answered."""
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        if self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._send_last(self._told_refusal(error))
+
+    def _told_refusal(self, error: InterlineaError) -> bytes:
+        """A refusal that those who watch know of."""
+        request_id = request_ids.new()
+        tell_refused(self.watchers, request_id, error)
+        return _spelled(error, request_id)
+
+    def _send_last(self, answer: bytes) -> None:
+        self.transport.write(answer)
         self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.scope["http_version"] < "1.1":
+            app = Unframed(app, cycle)
+        super()._start_asgi_task(cycle, app)
 
 
 def _spelled(error: InterlineaError, request_id: str) -> bytes:

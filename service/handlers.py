@@ -121,7 +121,10 @@ def _chosen(
 
 async def _body(request: Request) -> object:
     settings = _settings(request)
-    return await read_json(request, settings.max_body_bytes, settings.body_seconds)
+    life: Life = request.app.state.life
+    life.check_admits()
+    async with life.arrivals.awaited():
+        return await read_json(request, settings.max_body_bytes, settings.body_seconds)
 
 
 def _charge(request: Request, characters: int, form: MatrixForm) -> Charge:

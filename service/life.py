@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 
 from service import device, memory, quarantine
+from service.arrivals import Arrivals
 from service.catalog import Catalog
 from service.changes import Changes, between
 from service.errors import InterlineaError, ReloadInProgress, ShuttingDown, Unavailable
@@ -40,6 +41,7 @@ class Life:
         self._ending: asyncio.Task[None] | None = None
         self.draining = False
         """Whether clients had better go elsewhere."""
+        self.arrivals = Arrivals()
 
     async def load(self) -> None:
         """Load every bundle; raises what loading raises."""
@@ -132,6 +134,7 @@ class Life:
     def refuse(self) -> None:
         """Take nothing new from now on."""
         self.draining = self._refusing = True
+        self.arrivals.end()
 
     async def end(self) -> None:
         """Let requests finish within the time of grace, fail the rest, and close everything."""

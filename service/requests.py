@@ -29,13 +29,6 @@ from service.visit import CURRENT
 
 Result = TypeVar("Result")
 
-DRAINED = 8
-"""How many times the limit is still read, and dropped, of a body that is refused for its size.
-
-A server that hangs up on a client which is still sending takes its own answer away from it.
-"""
-
-
 MOST_FIELDS = 64
 """No object that is asked for has as many fields; naming each that is unknown would take long."""
 
@@ -151,20 +144,21 @@ async def _until_gone(receive: Receive) -> None:
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
+    """Read it all; of a body that says it is too large nothing, so that it need not be sent."""
+    _check_size(int(request.headers.get("content-length", 0)), limit)
     body = bytearray()
-    count = 0
     try:
         async for chunk in request.stream():
-            count += len(chunk)
-            if count <= limit:
-                body += chunk
-            elif count > limit * DRAINED:
-                break
+            body += chunk
+            _check_size(len(body), limit)
     except ClientDisconnect:
         raise Cancelled("the client closed the connection") from None
-    if count > limit:
-        raise BodyTooLarge(f"the body has more than {limit} bytes", {"limit": limit})
     return bytes(body)
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise BodyTooLarge(f"the body has more than {limit} bytes", {"limit": limit})
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -1,5 +1,6 @@
 """Answers and refusals as HTTP responses; the one place where an error meets its status."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
     BodyTimeout,
+    BodyTooLarge,
     BundleError,
     InterlineaError,
     RequestError,
@@ -83,11 +85,9 @@ def refusal(error: InterlineaError, request_id: str) -> Response:
     response = answer(failure(error, request_id), error.status)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, ShuttingDown):
-        response.headers["Connection"] = "close"
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = error.challenge
-    if isinstance(error, BodyTimeout | TooManyConnections):
+    if isinstance(error, BodyTimeout | BodyTooLarge | ShuttingDown | TooManyConnections):
         response.headers["Connection"] = "close"  # more of the body may follow
     return response
 
@@ -106,7 +106,10 @@ def add_refusals(app: FastAPI) -> None:
 
 
 class LastResort:
-    """Middleware that answers what no handler foresaw, and shows nothing of it but in the log."""
+    """Middleware that answers what no handler foresaw, and shows nothing of it but in the log.
+
+    A request is cancelled only by a server that ends, and can wait no longer.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -125,6 +128,11 @@ class LastResort:
 
         try:
             await self._app(scope, receive, watch)
+        except asyncio.CancelledError:
+            if started:
+                raise
+            ending = ShuttingDown("the server is shutting down")
+            await refusal(ending, _request_id(Request(scope)))(scope, receive, send)
         except Exception as error:
             if started:
                 raise

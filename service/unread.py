@@ -66,6 +66,11 @@ class Joined:
             self._loop.call_soon(self._send)
         self._held.append(data)
 
+    def write_eof(self) -> None:
+        """Send what was written, and that nothing follows."""
+        self._send()
+        self._transport.write_eof()
+
     def close(self) -> None:
         """Send what was written, and hang up."""
         self._send()

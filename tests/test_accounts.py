@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from service.accounts import Account, Charge, Ledger, next_month
 from service.demand import Demand
 from service.errors import (
+    AnswerUnread,
     Cancelled,
     DeadlineExceeded,
     QueueFull,
@@ -100,7 +101,10 @@ def test_more_work_than_was_reserved_is_paid_too() -> None:
         charge.begin(demand(10))
 
 
-@pytest.mark.parametrize("error", [Cancelled("gone"), DeadlineExceeded("late"), GeneratorExit()])
+@pytest.mark.parametrize(
+    "error",
+    [Cancelled("gone"), DeadlineExceeded("late"), AnswerUnread("slow"), GeneratorExit()],
+)
 def test_who_leaves_pays_for_what_was_decoded(error: BaseException) -> None:
     till = Till(rate=100, quota=50)
     with pytest.raises(type(error)):

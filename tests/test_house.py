@@ -38,24 +38,14 @@ GROUPS = {
     4.75: ("units",),
     4.9: ("reading", "demand", "telling"),
     5: ("translator", "canary", "opening", "quarantine", "shelf", "catalog", "directions"),
-    5.5: ("changes", "generations", "life"),
+    5.5: ("arrivals", "changes", "generations", "life"),
     6: (
-        *(
-            "examples",
-            "schemas",
-            "answers",
-            "limits",
-            "written",
-            "wire",
-            "traffic",
-            "metrics",
-            "logs",
-        ),
-        *("accounts", "access"),
+        *("examples", "schemas", "answers", "limits", "written", "wire", "traffic", "metrics"),
+        *("logs", "accounts", "access"),
     ),
     7: ("request_ids", "requests", "responses", "streaming", "watching", "tracing", "watchers"),
     7.25: ("bearer", "hosts", "origins", "shields", "leases"),
-    7.3: ("crowds", "unread"),
+    7.3: ("crowds", "unread", "lingering", "unframed", "upgrades"),
     7.5: ("connections", "documentation", "reloads", "handlers"),
     8: ("app", "server", "cli", "key_commands", "__main__"),
 }
@@ -64,7 +54,7 @@ GROUPS = {
 HTTP = (
     *("app", "documentation", "handlers", "request_ids", "requests", "responses", "streaming"),
     *("watchers", "watching", "leases", "reloads", "server"),
-    *("bearer", "connections", "crowds", "hosts", "origins", "shields"),
+    *("bearer", "connections", "crowds", "hosts", "origins", "shields", "unframed"),
 )
 """The rooms that know FastAPI: `app` and what was split from it."""
 
@@ -75,6 +65,7 @@ OWNERS = {
     "fastapi": {f"service.{room}" for room in HTTP},
     "starlette": {f"service.{room}" for room in HTTP},
     "uvicorn": {"service.connections", "service.server"},
+    "httptools": {"service.upgrades"},
     "prometheus_client": {"service.metrics"},
     "opentelemetry": {"service.tracing"},
     "sqlite3": {"service.keys"},

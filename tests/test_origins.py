@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from service.settings import Settings
 from tests.served import app_of
+from tests.sockets import LANGUAGES, House, serve
 from tests.stand_ins import FakeCatalog
 
 PAGE = "https://page.example.org"
@@ -88,6 +89,26 @@ def test_a_page_can_read_why_it_is_refused_and_a_preflight_needs_no_key(tmp_path
         response = opened.get("/models", headers={"Origin": PAGE})
         assert response.status_code == 401
         assert allowed(response) == PAGE
+
+
+def test_a_page_can_read_that_it_asked_under_a_wrong_name() -> None:
+    app = app_of(FakeCatalog(), Settings(cors_origins=(PAGE,), hosts=("example.org",)))
+    with TestClient(app) as opened:
+        assert opened.options("/translate", headers=PREFLIGHT).status_code == 200
+        for origin, expected in ((PAGE, PAGE), ("https://evil.org", None)):
+            response = opened.get("/models", headers={"Origin": origin})
+            assert response.status_code == 421
+            assert allowed(response) == expected
+
+
+def test_a_page_can_read_that_there_is_a_crowd() -> None:
+    async def visit(house: House) -> None:
+        *_, fifth = [await house.connect() for _ in range(5)]
+        await fifth.send(LANGUAGES[:-2] + f"Origin: {PAGE}\r\n\r\n".encode())
+        status, headers, _ = await fifth.answer()
+        assert (status, headers["access-control-allow-origin"]) == (503, PAGE)
+
+    serve(visit, Settings(max_connections=4, cors_origins=(PAGE,)))
 
 
 def test_a_page_can_read_that_something_failed() -> None:

@@ -61,6 +61,12 @@ def test_a_body_without_end_is_left_unread() -> None:
         asyncio.run(read_json(request(*endless, GONE), 10, 60))
 
 
+def test_a_body_that_says_it_is_too_large_is_not_read_at_all() -> None:
+    said = [*HEADERS, (b"content-length", b"101")]
+    with pytest.raises(BodyTooLarge):
+        asyncio.run(read_json(request(headers=said), 100, 60))
+
+
 def test_a_client_may_leave_before_the_end_of_its_body() -> None:
     with pytest.raises(Cancelled):
         asyncio.run(read_json(request(part(b"{", True), GONE), 100, 60))

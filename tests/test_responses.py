@@ -1,5 +1,6 @@
 """Refusals: one shape, the right headers, and nothing of ours inside."""
 
+import asyncio
 import logging
 from contextvars import copy_context
 
@@ -24,7 +25,7 @@ from service.visit import CURRENT, Timing, Visit
 from service.written import to_json
 
 
-def client(error: Exception | None = None) -> TestClient:
+def client(error: BaseException | None = None) -> TestClient:
     """A server whose `/raise` raises."""
     app = create_app(Settings())
 
@@ -70,6 +71,16 @@ def test_what_nobody_foresaw_is_logged_and_not_shown(caplog: pytest.LogCaptureFi
     assert "me" in record.getMessage()
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], KeyError)
+
+
+def test_a_request_that_a_server_gives_up_at_its_end_is_told_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    response = client(asyncio.CancelledError()).get("/raise", headers={"X-Request-ID": "me"})
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    error = response.json()["error"]
+    assert (error["code"], error["request_id"]) == ("shutting_down", "me")
+    assert not caplog.records
 
 
 def test_arrays_are_matrices_whose_bytes_are_counted() -> None:

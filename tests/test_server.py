@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -105,6 +106,7 @@ def test_it_listens_while_it_loads() -> None:
         served.held.clear()
         await served.reached(served.begun)
         assert await served.get("/health/live") == (200, {"status": "live"})
+        assert (await served.get("/openapi.json"))[0] == 200
         for path in ("/health/ready", "/models"):
             status, answer = await served.get(path)
             assert (status, answer["error"]["code"]) == (503, "unavailable")
@@ -194,6 +196,26 @@ def test_while_the_last_finish_newcomers_are_told_to_go_elsewhere() -> None:
         assert (answer[0], answer[1]["error"]["code"]) == (503, "shutting_down")
         assert (await served.get("/health/live"))[0] == 200
         last.release()
+
+    serve(scenario)
+
+
+def test_who_is_still_sending_is_told_to_go_elsewhere() -> None:
+    async def scenario(served: Served) -> None:
+        await served.ready.wait()
+        port = served.server.servers[0].sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /translate HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+        while not served.app.state.life.arrivals._clocks:
+            await asyncio.sleep(0)
+        end()
+        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        assert head.startswith("HTTP/1.1 503 ")
+        assert {"retry-after: 1", "connection: close"} <= set(head.lower().split("\r\n"))
+        error = json.loads(body)["error"]
+        assert error["code"] == "shutting_down"
+        assert f"x-request-id: {error['request_id']}" in head.lower()
+        writer.close()
 
     serve(scenario)
 
@@ -317,6 +339,15 @@ def test_a_graph_without_an_end_does_not_keep_it_from_ending(bundles: Path) -> N
     process.end()
     assert process.code() == 0
     assert time.monotonic() - begun < PATIENCE.seconds / 2
+    process.log.close()
+
+
+def test_a_port_in_use_is_a_line_and_exit_3(bundles: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = Process(bundles, {"PORT": str(taken.getsockname()[1])})
+        process.read_until(r"ERROR .* address already in use")
+        assert process.code() == 3
+    assert "Traceback" not in "".join(process.lines)
     process.log.close()
 
 
