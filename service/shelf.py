@@ -5,6 +5,7 @@ tried and only then handed over. One bad bundle refuses all, and leaves nothing 
 """
 
 import logging
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,4 +96,12 @@ def _inside(root: Path) -> list[Path]:
         found = sorted(root.iterdir())
     except OSError as error:
         raise BundleError(f"{root} is not a folder of bundles: {error.strerror}") from error
-    return [one for one in found if one.is_dir() and not one.name.startswith((".", "_"))]
+    return [one for one in found if not one.name.startswith((".", "_")) and _is_folder(one)]
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a path is a folder or may be meant to be one, such as a link that leads nowhere."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:  # whoever opens it says why; a bundle is not dropped for it
+        return True

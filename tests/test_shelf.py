@@ -235,6 +235,20 @@ def test_a_hostile_bundle_is_refused_in_one_line(
     assert worker_threads() == before
 
 
+@pytest.mark.parametrize("target", ["nowhere", "en-fr"], ids=["dangling", "circular"])
+def test_a_bundle_whose_link_leads_nowhere_is_refused_and_not_dropped(
+    shelf: Shelf, running: list[Translator], folder: Path, target: str
+) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to(target)
+    (folder.parent / ".hidden").symlink_to("nowhere")
+    (folder.parent / "README").touch()
+    with pytest.raises(DamagedBundle, match=r"en-fr: 'bundle\.json' cannot be found") as caught:
+        shelf.load(running)
+    assert caught.value.detail == {"bundle": "en-fr"}
+    assert running[0].trouble() is None
+
+
 @pytest.mark.parametrize("file", ["encoder.onnx", "decoder.onnx", "candidates.onnx"])
 def test_a_graph_without_an_end_is_refused(
     shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, file: str
