@@ -19,6 +19,10 @@ from service.translator import Translator
 
 EMBEDDED = Path(__file__).with_name("bundles")
 
+MOST_WORKERS = 64
+"""Threads of a bundle on a machine of many cores, unless more are asked for: they take turns at one
+interpreter, and so do those of the other bundles, and of a bundle that is being replaced."""
+
 log = logging.getLogger("interlinea.catalog")
 
 
@@ -82,9 +86,9 @@ class Shelf:
 
 
 def capacity(settings: Settings, device: Device) -> Capacity:
-    """One thread can keep another device busy; on the host each core wants its own."""
+    """One thread can keep another device busy; on the host each core wants its own, up to 64."""
     return Capacity(
-        settings.workers or (cores.usable() if device is HOST else 1),
+        settings.workers or (min(MOST_WORKERS, cores.usable()) if device is HOST else 1),
         settings.slots,
         settings.batch_tokens,
         settings.queue_sentences,

@@ -378,7 +378,16 @@ def test_the_smallest_settings_are_enough_for_the_canary(folder: Path) -> None:
     close(loaded)
 
 
+@pytest.mark.parametrize(("usable", "workers"), [(1, 1), (64, 64), (128, 64)])
+def test_many_cores_are_not_a_thread_each(
+    monkeypatch: pytest.MonkeyPatch, usable: int, workers: int
+) -> None:
+    monkeypatch.setattr(cores, "usable", lambda: usable)
+    assert capacity(Settings(), HOST).workers == workers
+    assert capacity(Settings(workers=128), HOST).workers == 128
+
+
 def test_another_device_has_one_thread_unless_more_are_asked_for() -> None:
-    assert capacity(Settings(), HOST).workers == cores.usable()
+    assert capacity(Settings(), HOST).workers == min(64, cores.usable())
     assert capacity(Settings(), CUDA).workers == 1
     assert capacity(Settings(workers=3), CUDA).workers == 3
