@@ -54,6 +54,8 @@ class Access:
         self._closing = asyncio.Event()
         self._failing = False
         self._behind = False
+        self._month = ""
+        """What was read last is of this month."""
 
     async def open(self) -> None:
         """Read the keys, and keep at it; raises `KeysError`."""
@@ -139,7 +141,7 @@ class Access:
 
     def _read_news(self) -> _Read | None:
         assert self._store is not None
-        self._behind |= self._store.changed()
+        self._behind |= self._store.changed() or month_of(self._clock()) != self._month
         if not self._behind:
             return None
         read = self._read()
@@ -148,7 +150,7 @@ class Access:
 
     def _read(self) -> _Read:
         assert self._store is not None
-        month = month_of(self._clock())
+        self._month = month = month_of(self._clock())
         keys = [key for key in self._store.issued() if key.revoked is None]
         return _Read(keys, month, self._store.standings(month))
 

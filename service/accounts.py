@@ -80,16 +80,15 @@ class Account:
         self.key = key
         self._ledger = ledger
         self._clock = clock
-        self._month = ""
-        self._characters = 0
+        self._used: dict[str, int] = {}
+        """Characters by month, for a clock that was wrong may go back to one that was used."""
         self._bucket: Bucket | None = None
 
     def adopt(self, standing: Standing, month: str) -> None:
         """Take over what the file says of a month; what is not written down yet adds to it."""
         pending = self._ledger.of(self.key.id)
-        self._month = month
         here = sum(one.characters for one in pending if one.month == month)
-        self._characters = standing.characters + here
+        self._used[month] = standing.characters + here
         rate = self.key.terms.rate
         if rate is not None:
             now = self._clock()
@@ -99,7 +98,7 @@ class Account:
 
     def check(self, characters: int) -> None:
         """Raise `QuotaExceeded` or `RateLimited` where a key has nothing left for so much text."""
-        now = self._turn()
+        now = self._clock()
         self._check_quota(characters, now)
         if self._bucket is not None and self._bucket.wait(1, now):
             self._check_rate(math.ceil(characters * USUAL_WORK), now)
@@ -109,15 +108,16 @@ class Account:
 
         Raises `QuotaExceeded` or `RateLimited`, and then nothing is set aside.
         """
-        now = self._turn()
+        now = self._clock()
         self._check_quota(characters, now)
         self._check_rate(work, now)
-        self._note(Spent(self.key.id, self._month, characters, 0, 1, work), now)
-        return Reservation(self._month, characters, work)
+        month = month_of(now)
+        self._note(Spent(self.key.id, month, characters, 0, 1, work), now)
+        return Reservation(month, characters, work)
 
     def settle(self, reserved: Reservation, characters: int, work: int) -> None:
         """Let a request pay what it took in the end, more or less than was set aside."""
-        now = self._turn()
+        now = self._clock()
         more = characters - reserved.characters
         self._note(Spent(self.key.id, reserved.month, more, work, 0, work - reserved.work), now)
 
@@ -133,29 +133,25 @@ class Account:
 
     def standing(self) -> str:
         """The header `RateLimit`, in the order of the policy."""
-        now = self._turn()
+        now = self._clock()
         parts = []
         if self._bucket is not None:
             full = math.ceil(self._bucket.full_in(now))
             parts.append(f'"work";r={max(0, math.floor(self._bucket.level))};t={full}')
         if self.key.terms.quota is not None:
-            left = max(0, self.key.terms.quota - self._characters)
+            left = max(0, self.key.terms.quota - self._used_by(now))
             parts.append(f'"characters";r={left};t={_seconds_left(now)}')
         return ", ".join(parts)
 
-    def _turn(self) -> float:
-        """Begin a new month where it is time, and return the time."""
-        now = self._clock()
-        month = month_of(now)
-        if month != self._month:
-            self._month, self._characters = month, 0
-        return now
+    def _used_by(self, now: float) -> int:
+        """Return the characters of the month of a time."""
+        return self._used.get(month_of(now), 0)
 
     def _check_quota(self, characters: int, now: float) -> None:
         quota = self.key.terms.quota
-        if quota is None or self._characters + characters <= quota:
+        if quota is None or (used := self._used_by(now)) + characters <= quota:
             return
-        left = max(0, quota - self._characters)
+        left = max(0, quota - used)
         again = next_month(now).isoformat()
         error = QuotaExceeded(
             f"{characters} characters are more than this key has left until {again}: {left}",
@@ -180,8 +176,7 @@ class Account:
 
     def _note(self, spent: Spent, now: float) -> None:
         self._ledger.add(spent)
-        if spent.month == self._month:
-            self._characters += spent.characters
+        self._used[spent.month] = self._used.get(spent.month, 0) + spent.characters
         if self._bucket is not None:
             self._bucket.take(spent.taken, now)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from service.admission import Admission
-from service.errors import InterlineaError, ShuttingDown, StepFailed
+from service.errors import BundleError, InterlineaError, ShuttingDown, StepFailed
 from service.pulse import Pulse
 from service.worker import Worker, post
 
@@ -28,10 +28,12 @@ class Crew:
     """Worker threads, of which there are always as many, until `end`."""
 
     def __init__(self, size: int, make: Make, admission: Admission, pulse: Pulse) -> None:
+        """Start so many threads; raises `BundleError` if the system does not have them."""
         self._make, self._admission, self._pulse = make, admission, pulse
         self._lock = threading.RLock()
         self._ending = False
-        self._workers = [make(self._died) for _ in range(size)]
+        self._workers: list[Worker] = []
+        self._start(size)
         self.tallies = [worker.tally for worker in self._workers]
         """What every thread has done, those that are replaced included."""
 
@@ -64,6 +66,17 @@ class Crew:
             post((ticket, why) for ticket in self._admission.abandon(worker))
         post((ticket, why) for ticket in self._admission.empty())
         self._workers = []  # they know this crew: nobody is to wait for a collector of circles
+
+    def _start(self, size: int) -> None:
+        try:
+            while len(self._workers) < size:
+                self._workers.append(self._make(self._died))
+        except RuntimeError as error:
+            raise BundleError(
+                f"only {len(self._workers)} of {size} worker threads could be started: {error}; "
+                "set INTERLINEA_WORKERS lower, or allow the server more threads (pids_limit of a "
+                "container, ulimit -u)"
+            ) from error
 
     def _died(self, worker: Worker) -> None:
         """Take note, in the thread of a worker, that it is about to end."""

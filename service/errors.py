@@ -55,6 +55,11 @@ MOST_MESSAGE = 500
 """Characters of a message that quotes what others wrote."""
 
 
+def printable(text: str) -> str:
+    """Return what others wrote as one line that can be shown; `?` is what cannot."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+
+
 class InterlineaError(Exception):
     """A failure with a stable code; `detail` holds facts that a program can act on.
 
@@ -328,8 +333,7 @@ class BundleError(InterlineaError):
     code = "bundle_error"
 
     def __init__(self, message: str, detail: Detail | None = None) -> None:
-        line = " ".join(message.split())[:MOST_MESSAGE]
-        super().__init__("".join(c if c.isprintable() else "?" for c in line), detail)
+        super().__init__(printable(message)[:MOST_MESSAGE], detail)
 
 
 class UnsealedBundle(BundleError):

@@ -73,7 +73,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it; it is shown this once."""
-    with _store(file) as store:
+    with _store(file, make=True) as store:
         issued = store.create(name, Terms(admin, rate, quota, expires), time.time())
     if as_json:
         _print_json({**_told(issued.key, Standing()), "key": issued.secret})
@@ -111,9 +111,9 @@ def revoke(
 
 
 @contextmanager
-def _store(file: Path) -> Iterator[KeyStore]:
+def _store(file: Path, make: bool = False) -> Iterator[KeyStore]:
     try:
-        with KeyStore(file) as store:
+        with KeyStore(file, make=make) as store:
             yield store
     except KeysError as error:
         typer.echo(error.message, err=True)

@@ -16,6 +16,7 @@ import re
 import secrets
 import sqlite3
 import string
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,9 @@ from service.errors import KeysError
 PREFIX = "il_"
 APPLICATION = 0x494C4B59
 """Marks the file as ours, for `file` and for us."""
+
+PAUSE = 0.01
+"""Seconds between two tries where SQLite does not wait by itself."""
 
 NOBODY = bytes(hashlib.sha256().digest_size)
 
@@ -139,15 +143,21 @@ def fits(secret: str, key: Key | None) -> bool:
 class KeyStore:
     """An open file of keys; `patience` is how many seconds to wait for another writer.
 
-    If it is `durable`, what was written survives a power failure; otherwise its last moments may
-    be lost, but never its integrity. Every method raises `KeysError`.
+    A file that is not there is made if `make` says so. If it is `durable`, what was written
+    survives a power failure; otherwise its last moments may be lost, but never its integrity.
+    Every method raises `KeysError`.
     """
 
-    def __init__(self, path: Path, patience: float = 5.0, durable: bool = True) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path, patience: float = 5.0, durable: bool = True, make: bool = True
+    ) -> None:
+        self._path, self._patience = path, patience
         with self._translated():
-            with suppress(FileExistsError):  # to close it once it is open would drop its locks
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            if make:
+                with suppress(FileExistsError):  # to close it once it is open would drop its locks
+                    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            elif not path.exists():
+                raise KeysError(f"{path} does not exist; the first key that is created makes it")
             self._database = sqlite3.connect(path, timeout=patience, isolation_level=None)
         try:
             with self._translated():
@@ -263,10 +273,23 @@ class KeyStore:
         if tables and self._pragma("application_id") != APPLICATION:
             raise KeysError(f"{self._path} is not a file of keys")
         if self._pragma("journal_mode") != "wal":
-            self._database.execute("PRAGMA journal_mode = wal")
+            self._log_ahead()
         self._database.execute(f"PRAGMA synchronous = {'full' if durable else 'normal'}")
         if self._pragma("user_version") != len(MIGRATIONS):
             self._migrate()
+
+    def _log_ahead(self) -> None:
+        """Turn on the write-ahead log; here alone SQLite does not wait for others by itself."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode = wal")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # other bytes say why
+                if not busy or time.monotonic() >= deadline:
+                    raise
+            time.sleep(PAUSE)
 
     def _migrate(self) -> None:
         with self._writing():

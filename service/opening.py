@@ -9,7 +9,7 @@ from service.bundle import open_bundle
 from service.canary import prove
 from service.device import Device
 from service.engine import Capacity
-from service.errors import BundleError, DamagedBundle, InterlineaError
+from service.errors import BundleError, DamagedBundle, InterlineaError, printable
 from service.settings import Settings
 from service.translator import Translator
 
@@ -43,14 +43,14 @@ def open_folder(
 @contextmanager
 def naming(folder: Path) -> Iterator[None]:
     """Let every failure with a bundle be a `BundleError` that names it."""
-    detail = {"bundle": folder.name}
+    name = printable(folder.name)
+    detail = {"bundle": name}
     try:
         yield
     except BundleError as error:
-        named = folder.name in error.message
-        message = error.message if named else f"{folder.name}: {error.message}"
+        message = error.message if name in error.message else f"{name}: {error.message}"
         raise type(error)(message, {**detail, **(error.detail or {})}) from error
     except Exception as error:  # nobody has looked into it: anything may come of it
-        log.exception("bundle %s cannot be used", folder.name)
+        log.exception("bundle %s cannot be used", name)
         what = error.message if isinstance(error, InterlineaError) else repr(error)
-        raise DamagedBundle(f"{folder.name} cannot be used: {what}", detail) from error
+        raise DamagedBundle(f"{name} cannot be used: {what}", detail) from error

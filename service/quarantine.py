@@ -26,7 +26,7 @@ from service.engine import Capacity
 from service.errors import BundleError, DamagedBundle, UnsealedBundle
 from service.opening import naming, open_folder
 from service.patience import Patience
-from service.settings import PREFIX, Settings
+from service.settings import PREFIX, InvalidSettings, Settings, read_settings
 
 PATIENCE = Patience(180.0)
 """How long a trial may take, with all that a process does before it begins."""
@@ -85,7 +85,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     others = {name: said for name, said in os.environ.items() if not name.startswith(PREFIX)}
     own = {
         f"{PREFIX}{name}".upper(): str(getattr(settings, name))
-        for name in ("max_bundle_bytes", "max_bundle_memory", "max_beam")
+        for name in ("max_bundle_bytes", "max_bundle_memory", "slots", "max_beam")
     }
     return {**others, **own, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
@@ -105,9 +105,13 @@ def _confine(memory: int) -> None:
             resource.setrlimit(what, (most, most))
 
 
-def _try(folder: Path, settings: Settings) -> dict[str, Any]:
+def _try(folder: Path) -> dict[str, Any]:
     try:
+        settings = read_settings()
+        _confine(settings.max_bundle_memory)
         translator = open_folder(folder, settings, CAPACITY, HOST)
+    except InvalidSettings as error:
+        return {"error": BundleError.code, "message": f"it cannot be tried: {error}", "detail": {}}
     except BundleError as error:
         return {"error": error.code, "message": error.message, "detail": error.detail}
     return {"digest": translator.digest}
@@ -115,9 +119,7 @@ def _try(folder: Path, settings: Settings) -> dict[str, Any]:
 
 def main() -> None:
     """Be the child."""
-    settings = Settings()
-    _confine(settings.max_bundle_memory)
-    said = json.dumps(_try(Path(sys.argv[1]), settings), default=str)
+    said = json.dumps(_try(Path(sys.argv[1])), default=str)
     sys.stdout.write(said)
     sys.stdout.flush()
     os._exit(0)  # nothing of it is needed any more

@@ -104,7 +104,7 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=1024,
-        description="Worker threads of each bundle; 0 is one per usable core, or one on CUDA.",
+        description="Worker threads of each bundle; 0: one per usable core, up to 64; one on CUDA.",
     )
     slots: int = Field(
         default=32, ge=1, le=65536, description="Decoder rows that a worker holds at once."

@@ -5,6 +5,7 @@ tried and only then handed over. One bad bundle refuses all, and leaves nothing 
 """
 
 import logging
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from service.settings import Settings
 from service.translator import Translator
 
 EMBEDDED = Path(__file__).with_name("bundles")
+
+MOST_WORKERS = 64
+"""Threads of a bundle on a machine of many cores, unless more are asked for: they take turns at one
+interpreter, and so do those of the other bundles, and of a bundle that is being replaced."""
 
 log = logging.getLogger("interlinea.catalog")
 
@@ -81,9 +86,9 @@ class Shelf:
 
 
 def capacity(settings: Settings, device: Device) -> Capacity:
-    """One thread can keep another device busy; on the host each core wants its own."""
+    """One thread can keep another device busy; on the host each core wants its own, up to 64."""
     return Capacity(
-        settings.workers or (cores.usable() if device is HOST else 1),
+        settings.workers or (min(MOST_WORKERS, cores.usable()) if device is HOST else 1),
         settings.slots,
         settings.batch_tokens,
         settings.queue_sentences,
@@ -95,4 +100,12 @@ def _inside(root: Path) -> list[Path]:
         found = sorted(root.iterdir())
     except OSError as error:
         raise BundleError(f"{root} is not a folder of bundles: {error.strerror}") from error
-    return [one for one in found if one.is_dir() and not one.name.startswith((".", "_"))]
+    return [one for one in found if not one.name.startswith((".", "_")) and _is_folder(one)]
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a path is a folder or may be meant to be one, such as a link that leads nowhere."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:  # whoever opens it says why; a bundle is not dropped for it
+        return True

@@ -146,6 +146,31 @@ def test_a_quota_holds_across_a_restart(path: Path) -> None:
     assert standing(path) == Standing(100, 20, 2, 980.0, NOW)
 
 
+def test_a_month_that_a_clock_goes_back_to_is_read_again(path: Path) -> None:
+    secret = create(path, terms=Terms(quota=100))
+    now = NOW
+
+    async def back() -> None:
+        nonlocal now
+        now += 30 * 86_400
+        access = Access(path, lambda: now)
+        await access.open()
+        use(access, secret, 1)
+        await access.sync()
+        now = NOW
+        await access.sync()
+        with pytest.raises(QuotaExceeded):
+            use(access, secret, 1)
+        await access.close()
+
+    async def fill(access: Access) -> None:
+        use(access, secret, 100)
+
+    visit(path, fill)
+    asyncio.run(back())
+    assert standing(path).characters == 100
+
+
 def test_servers_that_share_a_file_share_quotas_after_each_exchange(path: Path) -> None:
     secret = create(path, terms=Terms(quota=100))
 

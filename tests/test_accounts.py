@@ -157,6 +157,18 @@ def test_a_quota_is_kept_to_the_character_and_begins_anew_each_month() -> None:
     assert {one.month: one.characters for one in till.ledger.of(1)} == {MONTH: 20, "2027-02": 20}
 
 
+def test_a_clock_that_jumps_ahead_and_back_gives_no_quota_anew() -> None:
+    till = Till(quota=20)
+    till.account.reserve(20, 1)
+    till.clock.now += 30 * 86_400
+    assert till.account.standing().startswith('"characters";r=20;')
+    till.account.adopt(Standing(), "2027-03")
+    till.clock.now -= 30 * 86_400
+    assert till.account.standing() == '"characters";r=0;t=3600'
+    with pytest.raises(QuotaExceeded):
+        till.account.reserve(1, 1)
+
+
 def test_a_request_over_midnight_is_of_the_month_in_which_it_began() -> None:
     till = Till(quota=20)
     charge = till.charge(20)

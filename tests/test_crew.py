@@ -14,7 +14,7 @@ from service import crew as room
 from service.admission import Admission, Ticket
 from service.deadline import Deadline
 from service.engine import Capacity, Engine
-from service.errors import InterlineaError, ShuttingDown, StepFailed, Unavailable
+from service.errors import BundleError, InterlineaError, ShuttingDown, StepFailed, Unavailable
 from service.lane import Lane
 from service.worker import Worker
 from tests.counting import CountingRunner, job, wait_for
@@ -323,7 +323,7 @@ def test_an_engine_without_all_its_threads_leaves_none_behind(
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with pytest.raises(RuntimeError, match="new thread"):
+    with pytest.raises(BundleError, match=r"only 1 of 2 worker .* new thread; set INTERLINEA_WORK"):
         Engine(runner, Capacity(workers=2, slots=4, batch_tokens=64, queue=6))
     started[0].join(5)
     assert threading.active_count() == before

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from service.manifest import MANIFEST
 from service.settings import Settings
+from service.shelf import EMBEDDED, MOST_WORKERS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,6 +22,11 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, one in SERVICES.items() if "build" in one]
 BALANCER = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text(encoding="utf-8")
+OWN = dict(
+    line.split("=", 1)
+    for line in (ROOT / "deploy" / "server.env").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+)
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -28,6 +35,13 @@ def directives(name: str) -> list[str]:
     found = re.findall(rf"^ *{re.escape(name)} +(.*?) *(?:#.*)?$", BALANCER, re.MULTILINE)
     assert found, f"the balancer says nothing of {name}"
     return found
+
+
+def given(value: str) -> str:
+    """What a variable of the host is where nobody sets it."""
+    found = re.fullmatch(r"\$\{\w+:-(.*)\}", value)
+    assert found, f"{value} has no default"
+    return found[1]
 
 
 def seconds(time: str) -> float:
@@ -159,9 +173,50 @@ def test_nothing_of_the_balancer_is_published_but_the_service() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_servers_are_given_the_time_to_end(name: str) -> None:
-    drain = float(SERVICES[name]["environment"].get("INTERLINEA_DRAIN_SECONDS", 0))
+    drain = float(OWN["INTERLINEA_DRAIN_SECONDS"])
     grace = Settings.model_fields["grace_seconds"].default
-    assert seconds(SERVICES[name]["stop_grace_period"]) > drain + grace
+    last = 15  # as docs/operations.md says
+    assert seconds(given(SERVICES[name]["stop_grace_period"])) > drain + grace + last
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_servers_have_threads_for_all_workers_while_bundles_are_replaced(name: str) -> None:
+    bundles = [one for one in EMBEDDED.iterdir() if (one / MANIFEST).exists()]
+    assert int(given(SERVICES[name]["pids_limit"])) >= 2 * 2 * MOST_WORKERS * len(bundles)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_settings_of_the_file_win_but_for_what_the_container_is_built_around(name: str) -> None:
+    ours, theirs = SERVICES[name]["env_file"]
+    assert ours == {"path": "deploy/server.env"}
+    assert theirs == {"path": "${SETTINGS:-interlinea.env}", "required": False}
+    fixed = SERVICES[name]["environment"]
+    device = {"INTERLINEA_DEVICE"} if name == "gpu" else set()
+    assert fixed.keys() - device == {f"INTERLINEA_{one}" for one in ("BUNDLES", "HOST", "PORT")}
+    assert f"{fixed['INTERLINEA_BUNDLES']}:ro" in SERVICES[name]["volumes"][0]
+    for port in SERVICES[name].get("ports", []):
+        assert port.endswith(f":{fixed['INTERLINEA_PORT']}")
+    documented = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert not [setting for setting in (*fixed, *OWN) if f"`{setting}" not in documented]
+
+
+def test_the_balancer_sends_a_server_as_much_as_its_setting_says() -> None:
+    assert SERVICES["balancer"]["env_file"] == SERVICES["interlinea"]["env_file"]
+    (server,) = directives("default-server")
+    assert server.endswith(' maxconn "$INTERLINEA_MAX_CONNECTIONS"')
+    default = Settings.model_fields["max_connections"].default
+    assert directives("setenv") == [f"INTERLINEA_MAX_CONNECTIONS {default}"]
+
+
+@pytest.mark.parametrize("most", [None, "", "100"])
+def test_the_balancer_takes_its_file(most: str | None) -> None:
+    haproxy = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    if haproxy is None:
+        pytest.skip("there is no haproxy here")
+    setting = {} if most is None else {"INTERLINEA_MAX_CONNECTIONS": most}
+    command = [haproxy, "-c", "-f", str(ROOT / "deploy/haproxy/haproxy.cfg")]
+    made = subprocess.run(command, env=setting, capture_output=True, text=True, timeout=30)
+    assert made.returncode == 0, made.stderr
 
 
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])

@@ -94,7 +94,8 @@ def test_a_key_is_revoked_by_its_name_or_its_beginning(path: Path) -> None:
         (("create", "x", "--rate", "0"), 2, "--rate"),
         (("create", "x", "--rate", "9" * 20), 2, "--rate"),
         (("create", "x", "--quota", "9" * 20), 2, "--quota"),
-        (("list", "--file", "no/such/folder/keys.db"), 1, "cannot be used"),
+        (("create", "x", "--file", "no/such/folder/keys.db"), 1, "cannot be used"),
+        (("list", "--file", "no/such/folder/keys.db"), 1, "does not exist"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -105,6 +106,14 @@ def test_what_cannot_be_done_is_said(
     assert result.exit_code == code
     assert said in result.stderr
     assert len(listed()) == 1
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("list", "--json"), ("revoke", "app")])
+def test_only_create_makes_the_file(path: Path, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.strip() == f"{path} does not exist; the first key that is created makes it"
+    assert not path.exists()
 
 
 def test_an_expired_key_is_listed_as_such(path: Path) -> None:

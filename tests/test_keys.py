@@ -6,6 +6,7 @@ import multiprocessing
 import re
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,6 +182,28 @@ def test_a_file_that_is_locked_is_an_error_and_nothing_is_half_written(
     other.close()
     store.add([Spent(key.id, MONTH, 1)], NOW)
     assert store.standings(MONTH)[key.id].characters == 1
+
+
+def test_who_opens_a_new_file_waits_for_another_who_prepares_it(path: Path) -> None:
+    path.touch()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(KeysError, match="locked"):
+        KeyStore(path, patience=0.0)
+    done = threading.Timer(0.3, other.rollback)
+    done.start()
+    with KeyStore(path, patience=30.0) as store:
+        create(store)
+    done.join()
+    other.close()
+
+
+def test_a_file_that_is_not_there_is_not_made_unasked(path: Path) -> None:
+    with pytest.raises(KeysError, match=r"keys\.db does not exist"):
+        KeyStore(path, make=False)
+    assert not path.exists()
+    KeyStore(path).close()
+    KeyStore(path, make=False).close()
 
 
 def test_a_full_disk_is_an_error_and_nothing_is_half_written(store: KeyStore) -> None:

@@ -59,6 +59,13 @@ def test_a_failure_keeps_its_type_and_gets_a_name(caplog: pytest.LogCaptureFixtu
     with pytest.raises(BundleError, match=r"^x is no bundle$"), naming(Path("b/x")):
         raise BundleError("x is no bundle")
     with (
+        pytest.raises(UnsealedBundle, match=r"^x\? has no manifest$") as caught,
+        naming(Path("b/x\udcff")),
+        naming(Path("b/x\udcff")),
+    ):
+        raise UnsealedBundle("x\udcff has no manifest")
+    assert caught.value.detail == {"bundle": "x?"}
+    with (
         pytest.raises(DamagedBundle, match=r"^x cannot be used: KeyError\('y'\)"),
         naming(Path("x")),
     ):

@@ -1,5 +1,6 @@
 """The trial apart: what a hostile bundle does, it does to a child; the server only hears of it."""
 
+import os
 import sys
 import threading
 import time
@@ -62,6 +63,25 @@ def test_what_the_environment_says_of_the_server_is_nothing_to_the_child(
     monkeypatch.setenv("INTERLINEA_BUNDLES", str(folder / "nowhere"))
     monkeypatch.setenv("INTERLINEA_MAX_BUNDLE_BYTES", "1")
     assert admit(folder, ONE) == digest(folder)
+
+
+def test_a_beam_as_wide_as_the_slots_of_the_server_is_nothing_to_the_child(folder: Path) -> None:
+    wide = Settings(slots=64, max_beam=40, device="cpu", max_bundle_memory=1 << 30)
+    assert admit(folder, wide) == digest(folder)
+
+
+def test_settings_that_the_child_cannot_use_are_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        quarantine, "_environment", lambda _: {**os.environ, "INTERLINEA_SLOTS": "x"}
+    )
+    with pytest.raises(
+        BundleError, match=r"^en-fr: it cannot be tried: INTERLINEA_SLOTS: "
+    ) as caught:
+        admit(folder, ONE)
+    assert caught.value.code == "bundle_error"
+    assert "INTERLINEA_MAX_BUNDLE_MEMORY" not in caught.value.message
 
 
 def test_a_graph_that_asks_for_too_much_memory_is_refused(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The route that reloads bundles: who may, what it answers, and what goes on meanwhile."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,20 @@ def model(client: TestClient) -> Any:
     response = client.post("/translate", json={"text": "The cat sees the dog."})
     assert response.status_code == 200, response.text
     return response.json()["model"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [(b"bad\xff\xfename", "bad??name"), ("té\x1b[1m\x7f".encode(), "té?[1m?")],
+)
+def test_a_name_that_cannot_be_shown_is_refused_as_well_as_it_can_be(
+    client: TestClient, root: Path, name: bytes, shown: str
+) -> None:
+    (root / os.fsdecode(name)).mkdir()
+    response = client.post("/models/reload")
+    assert refused(response, 500, "unsealed_bundle") == {"bundle": shown}
+    assert response.json()["error"]["message"].startswith(f"{shown} has no bundle.json: ")
+    assert model(client)["name"] == "en-fr"
 
 
 def test_folders_are_swapped_for_real(client: TestClient, root: Path, toy_bundle: Bundle) -> None:

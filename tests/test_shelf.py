@@ -235,6 +235,20 @@ def test_a_hostile_bundle_is_refused_in_one_line(
     assert worker_threads() == before
 
 
+@pytest.mark.parametrize("target", ["nowhere", "en-fr"], ids=["dangling", "circular"])
+def test_a_bundle_whose_link_leads_nowhere_is_refused_and_not_dropped(
+    shelf: Shelf, running: list[Translator], folder: Path, target: str
+) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to(target)
+    (folder.parent / ".hidden").symlink_to("nowhere")
+    (folder.parent / "README").touch()
+    with pytest.raises(DamagedBundle, match=r"en-fr: 'bundle\.json' cannot be found") as caught:
+        shelf.load(running)
+    assert caught.value.detail == {"bundle": "en-fr"}
+    assert running[0].trouble() is None
+
+
 @pytest.mark.parametrize("file", ["encoder.onnx", "decoder.onnx", "candidates.onnx"])
 def test_a_graph_without_an_end_is_refused(
     shelf: Shelf, folder: Path, monkeypatch: pytest.MonkeyPatch, file: str
@@ -364,7 +378,16 @@ def test_the_smallest_settings_are_enough_for_the_canary(folder: Path) -> None:
     close(loaded)
 
 
+@pytest.mark.parametrize(("usable", "workers"), [(1, 1), (64, 64), (128, 64)])
+def test_many_cores_are_not_a_thread_each(
+    monkeypatch: pytest.MonkeyPatch, usable: int, workers: int
+) -> None:
+    monkeypatch.setattr(cores, "usable", lambda: usable)
+    assert capacity(Settings(), HOST).workers == workers
+    assert capacity(Settings(workers=128), HOST).workers == 128
+
+
 def test_another_device_has_one_thread_unless_more_are_asked_for() -> None:
-    assert capacity(Settings(), HOST).workers == cores.usable()
+    assert capacity(Settings(), HOST).workers == min(64, cores.usable())
     assert capacity(Settings(), CUDA).workers == 1
     assert capacity(Settings(workers=3), CUDA).workers == 3
