@@ -30,7 +30,8 @@ def test_what_begins_a_line_is_gap(prefix: str) -> None:
 
 
 MARKUP = r"""
-- 1. ⟦One⟧↵2. ⟦Two.⟧ ⟦Then stop.⟧↵⟦3.⟧↵⟦#One⟧↵⟦####### One⟧↵⟦**One**⟧↵⟦-1⟧↵⟦–5 °C⟧↵⟦--one⟧↵⟦[ ] One⟧↵⟦1)One⟧
+- 1. ⟦One⟧↵2. ⟦Two.⟧ ⟦Then stop.⟧↵⟦3.⟧↵⟦#One⟧↵⟦####### One⟧↵⟦**One**⟧↵⟦-1⟧↵⟦–5 °C⟧
+⟦--one⟧↵⟦[ ] One⟧↵⟦1)One⟧
 ⟦One⟧↵*↵- ↵ # ↵> >↵- [ ]↵|↵| |↵|---|:--:|↵- |-|=|↵⟦Two⟧
 | ⟦One⟧ | ⟦Two.⟧ ⟦Three.⟧ |  | ⟦4⟧ |↵|:-|-:|↵|⟦a⟧|⟦b⟧||⟦c \| d⟧|↵> | ⟦one⟧ | — |
 ⟦One⟧ | ⟦two⟧ | ⟦three⟧↵⟦a|b⟧ | ⟦c || d⟧↵| ⟦a|b⟧↵| ⟦a \|⟧↵  | ⟦one⟧ |  ↵⟦One⟧
