@@ -116,18 +116,18 @@ def segment(text: str, language: str, split: bool) -> Segmented:
     return _segmented(text, [whole] if whole else [])
 
 
-def join_gap(gap: str, language: str, before: str = "") -> str:
+def join_gap(gap: str, language: str, before: str = "", after: str = "") -> str:
     """An inner gap as it should stand between two sentences of the target language.
 
     Chinese and Japanese drop whitespace unless it breaks the line; every other language widens an
-    empty gap to a space, but for that which stands `before` a gap and ends in a tag. A gap that
-    holds anything else stays as it is.
+    empty gap to a space, unless what stands `before` it ends in a tag or what comes `after` begins
+    with one. A gap that holds anything else stays as it is.
     """
     if gap.strip():
         return gap
     if language in UNSPACED:
         return gap if LINE_BREAK.search(gap) else ""
-    return gap or ("" if before.endswith(">") else " ")
+    return gap or ("" if before.endswith(">") or after.startswith("<") else " ")
 
 
 def _segmented(text: str, spans: list[Span]) -> Segmented:

@@ -265,8 +265,8 @@ class Translator:
 
     def _target_gaps(self, one: Segmented) -> list[str]:
         code = self.manifest.target.code
-        before = zip(one.gaps[1:-1], one.sentences, strict=False)
-        inner = [join_gap(gap, code, sentence.text) for gap, sentence in before]
+        around = zip(one.gaps[1:-1], one.sentences, one.sentences[1:], strict=False)
+        inner = [join_gap(gap, code, left.text, right.text) for gap, left, right in around]
         return [one.gaps[0], *inner, *one.gaps[1:][-1:]]
 
     # ---------------------------------------------------------------------- align

@@ -228,11 +228,12 @@ def test_ends_that_are_easily_missed(text: str, language: str, sentences: list[s
     assert [one.text for one in found.sentences] == (sentences or [text])
 
 
-def test_a_sentence_that_ends_in_a_tag_keeps_its_gap() -> None:
+def test_a_gap_beside_a_tag_stays() -> None:
     assert join_gap("", "en", "Hello.</p>") == ""
     assert join_gap(" ", "en", "Hello.</p>") == " "
     assert join_gap(" ", "zh", "Hello.</p>") == ""
     assert join_gap("\n", "zh", "Hello.</p>") == "\n"
+    assert join_gap("", "en", "Hello", "<p>Bye") == ""
 
 
 @pytest.mark.parametrize(
