@@ -197,12 +197,11 @@ def _marks(
             placed.append((at, end, number, one))
     for start, end, _, one in sorted(placed, key=lambda place: place[:3]):
         side = 1 if start < end else 0
-        if one.opens is None or not (side or one.opens.mark.lasting):
-            continue
-        yield _Placed(one.opens, start, side)
+        halves = [tag for tag in (one.opens, one.closes) if tag is not None]
+        shown = [tag for tag in halves if side or tag.mark.lasting]
+        yield from (_Placed(tag, start, side) for tag in shown[:1])
         yield from _marks(one, start, end, owners, linked)
-        if one.closes is not None:
-            yield _Placed(one.closes, end, -side)
+        yield from (_Placed(tag, end, -side) for tag in shown[1:])
 
 
 def _is_free(word: int, owners: Sequence[Sequence[_Element] | None], linked: Linked) -> bool:

@@ -113,6 +113,7 @@ def test_what_is_known_of_a_tag() -> None:
         ("one</li><li>two", "un deux", None, "un</li><li>deux"),
         ('A "red" car', "Une voiture rouge", [("red", "rouge")], "Une voiture « rouge »"),
         ('A "red" car', "Une voiture", [("A", "Une"), ("car", "voiture")], "Une voiture"),
+        ('A "<i>red</i>" car', "Une auto", [("A", "Une"), ("car", "auto")], "Une <i></i>auto"),
         ("A *red* car", "Une auto", [("A", "Une"), ("car", "auto")], "Une auto"),
         ("a <b>red</b> dog", "un chien bleu", [("dog", "chien")], "<b>un</b> chien bleu"),
         ("See [it](x).", "Vois cela.", [("See", "Vois"), (".", ".")], "Vois [cela](x)."),
