@@ -13,10 +13,10 @@ ANSWERS = frozenset(
     {
         *("ok", "malformed_body", "invalid_encoding", "invalid_request", "invalid_beam"),
         *("unknown_pair", "empty_word", "no_reverse_model", "sentence_too_long", "text_too_long"),
-        *("too_many_texts", "body_too_large", "unsupported_media_type"),
+        *("too_many_texts", "body_too_large", "unsupported_media_type", "deadline_exceeded"),
     }
 )
-"""What may answer them; nothing of it is the server's fault."""
+"""What may answer them; nothing of it is the server's fault, nor that of time that nobody has."""
 
 _SCALARS: Strategy = (
     st.none()
