@@ -123,7 +123,7 @@ def show_memory(samples: Sequence[float]) -> None:
     say(
         "MiB along the way", [round(one / MIB, 1) for one in samples[:: max(1, len(samples) // 10)]]
     )
-    say(f"from the second fifth to the last: {grown:+.1%}")
+    say(f"from the middle fifth to the last: {grown:+.1%}")
     assert grown < MOST_GROWTH
 
 
@@ -143,7 +143,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.stress", description=__doc__)
     parser.add_argument("what", nargs="*", metavar="|".join(RUNS), help="what to do; all of it")
-    parser.add_argument("--bodies", type=int, default=10_000, help="of hypothesis, in fuzz")
+    parser.add_argument("--bodies", type=int, default=30_000, help="of hypothesis, in fuzz")
     parser.add_argument("--clients", type=int, default=10_000, help="that leave")
     parser.add_argument("--seconds", type=float, default=240.0, help="of overload")
     parser.add_argument("--deaths", type=int, default=200, help="of threads, in faults")

@@ -15,5 +15,5 @@ def test_whatever_is_sent_is_answered_as_it_should_be(server: Process) -> None:
 
 
 def test_growth_is_that_of_the_end_over_the_beginning() -> None:
-    assert grown([900.0, 100.0, 100.0, 300.0, 110.0]) == 110 / 100 - 1
+    assert grown([900.0, 800.0, 100.0, 300.0, 110.0]) == 110 / 100 - 1
     assert grown([100.0]) == 0
