@@ -98,6 +98,18 @@ class Connection(HttpToolsProtocol):
         if self._clock is None and (self._heading or self._idle):
             self._start_clock()
 
+    def eof_received(self) -> None:
+        """Refuse a request of which no more will come; one that is whole was left by its client."""
+        if self._hung_up():
+            return
+        self._stop_clock()
+        self.transport.sending = False
+        error = MalformedRequest("the connection ended in the middle of a request")
+        if self._idle and self._heading:
+            self._send_last(self._told_refusal(error))
+        elif not self._idle and self.cycle.more_body and not self.pipeline:
+            self._break_off(error)
+
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()

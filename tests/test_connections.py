@@ -97,6 +97,22 @@ def test_a_body_has_a_time() -> None:
     serve(visit, Settings(body_seconds=0.05))
 
 
+@pytest.mark.parametrize("end", [0, 4, 40, -4, None])
+def test_a_request_that_ends_in_the_middle_is_refused(end: int | None) -> None:
+    whole = POST + b"Content-Length: 100\r\n\r\n{"
+
+    async def visit(house: House) -> None:
+        client = await house.connect()
+        await client.send(whole[:end])
+        client.writer.write_eof()
+        if end == 0:
+            assert await client.rest() == b"", "nothing was asked"
+        else:
+            await client.refused(400, "malformed_request")
+
+    serve(visit)
+
+
 @pytest.mark.parametrize("last", [b"a: b\r\n", b"a" * 64, b"0;a=" + b"b" * 64])
 def test_what_comes_behind_a_body_in_parts_has_a_size(last: bytes) -> None:
     async def visit(house: House) -> None:
