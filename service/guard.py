@@ -4,6 +4,7 @@ A stand-in of the source (see `service.keeping`) must come over exactly as often
 has it. So one that is not owed is never written, and a sentence does not end before the last
 one is: what the model thinks best of those still owed comes, after a space, in the place of
 `</s>` or of the sentence's final mark, and in any case before the length limit leaves no room.
+Nor is a sentence that asks answered by one that states: other final marks than its own are banned.
 """
 
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ class Written(NamedTuple):
 
     def after(self, token: int, source: Source) -> "Written | None":
         """Return the same hypothesis with one token more; None where it may not follow."""
+        if token in source.banned:
+            return None
         owed, is_guarded = self.owed, source.copies != UNGUARDED
         if token in source.stand_ins:
             if token not in self._payable(source):

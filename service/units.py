@@ -28,7 +28,7 @@ from service.untranslatable import find, find_all
 EOS = "</s>"
 
 FINAL = (".", "!", "?", "。", "！", "？")
-"""Marks that end sentences."""
+"""Marks that end sentences, the same three in scripts with spaces and without."""
 
 _CLOSERS = "\"'”’»)]"
 
@@ -61,14 +61,14 @@ class Unit:
         return len(self.kept) == 1 and len(self.kept[0].span) == len(self.text.strip())
 
     @property
-    def is_closed(self) -> bool:
-        """Whether it ends with a mark that ends sentences, and has no other."""
+    def final(self) -> str:
+        """The mark that ends the sentence, if it has one and no other of these."""
         loose, at = "", 0
         for one in self.kept:
             loose += self.text[at : one.span.start] + "\0"
             at = one.span.end
         loose = (loose + self.text[at:]).rstrip().rstrip(_CLOSERS)
-        return sum(map(loose.count, FINAL)) == 1 and loose.endswith(FINAL)
+        return loose[-1] if sum(map(loose.count, FINAL)) == 1 and loose.endswith(FINAL) else ""
 
     def spelled(self) -> tuple[str, ...]:
         """Its words as texts."""
@@ -115,7 +115,9 @@ class Units:
             raise DamagedBundle(f"{manifest.name}: stand_ins has one of them twice")
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""
-        self._closing = self.tokenizers["target"].spelled(FINAL)
+        spelled = self.tokenizers["target"].spelled
+        self._closing = spelled(FINAL)
+        self._others = {mark: self._closing - spelled(_like(mark)) for mark in FINAL}
         limits = manifest.model.limits
         self.limits: dict[Role, int] = {
             "source": limits.source_tokens,
@@ -194,8 +196,10 @@ class Units:
 
     def owing(self, about: Source, unit: Unit) -> Source:
         """Return what a search knows of a source, with the stand-ins that it carries over."""
+        final = unit.final
+        banned = self._others[final] if final else frozenset[int]()
         if not unit.kept:
-            return about
+            return replace(about, banned=banned) if banned else about
         owed = tuple(self._stand_in(one.stand_in) for one in unit.kept)
         turns = [self._stand_in(s) for s, content in unit.carried.items() if is_in_turn(content)]
         target = self.tokenizers["target"]
@@ -203,7 +207,8 @@ class Units:
             about,
             owed=owed,
             in_turn=frozenset(turns),
-            closing=self._closing if unit.is_closed else frozenset(),
+            closing=self._closing if final else frozenset(),
+            banned=banned,
             space=target.space if self._languages["target"].joiner else None,
         )
 
@@ -291,6 +296,12 @@ class _Given:
             for span in spans
             if span.end <= self.words[max(0, bisect_right(starts, span.start) - 1)].end
         ]
+
+
+def _like(mark: str) -> tuple[str, str]:
+    """Return a final mark as it is written in scripts of either kind."""
+    at = FINAL.index(mark) % 3
+    return FINAL[at], FINAL[at + 3]
 
 
 def check_length(unit: Unit, limit: int, index: int, text: int, role: Role) -> None:

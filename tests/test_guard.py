@@ -95,6 +95,13 @@ def test_what_is_filled_in_turn_keeps_its_order() -> None:
     assert best(written, scores, EOS, about, ROOM)[0] == FIRST
 
 
+def test_what_is_banned_is_never_written() -> None:
+    about = dataclasses.replace(source(), banned=frozenset({WORD}))
+    scores = np.array([-9, -7, -8, -1, -3], np.float32)
+    assert best(begin(about), scores, WORD, about, ROOM)[0] == OTHER
+    assert begin(about).after(WORD, about) is None
+
+
 def test_what_is_owed_comes_before_the_final_mark_and_after_a_space() -> None:
     about = dataclasses.replace(source(FIRST), closing=frozenset({WORD}), space=OTHER)
     scores = np.array([-9, -7, -8, -1, -3], np.float32)

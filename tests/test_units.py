@@ -10,7 +10,7 @@ from service.errors import BundleError, DamagedBundle, EmptyWord, RequestError, 
 from service.hypotheses import Path, Source
 from service.keeping import STAND_INS
 from service.segmentation import Span
-from service.units import UnitPair, Units, check_length, source_side
+from service.units import FINAL, UnitPair, Units, check_length, source_side
 
 
 @pytest.fixture
@@ -124,6 +124,16 @@ def test_what_is_known_of_what_is_kept(
     about = keeping.owing(Source(3, 0, 1, {}), keeping.text(text, 0, "source"))
     assert bool(about.closing) == closed
     assert len(about.in_turn) == in_turn
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [("the cat.", ".。"), ("the cat!", "!！"), ("the cat {n}?", "?？"), ("the. cat!", ".!?。！？")],
+)
+def test_final_marks_of_other_kinds_are_banned(keeping: Units, text: str, allowed: str) -> None:
+    about = keeping.owing(Source(3, 0, 1, {}), keeping.text(text, 0, "source"))
+    spelled = keeping.tokenizers["target"].spelled
+    assert about.banned == (frozenset() if len(allowed) > 2 else spelled(FINAL) - spelled(allowed))
 
 
 def test_a_text_without_words_is_kept_as_it_is(keeping: Units) -> None:
