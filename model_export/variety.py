@@ -12,8 +12,8 @@ import numpy as np
 from model_export.config import Variety
 from model_export.corpus import Encoded, Ragged
 from model_export.subwords import Splitter
+from service.units import FINAL
 
-FINAL_MARKS = ".!?。！？"
 Ids = list[int]
 Moved = list[list[int]]
 """For every piece of the old split, the pieces of the new one that share characters with it."""
@@ -58,7 +58,7 @@ class Varied:
         if text is None:
             return ids, _unmoved(ids)
         written = text.lower() if lower and len(text.lower()) == len(text) else text
-        if unfinished and len(text) > 1 and written[-1] in FINAL_MARKS:
+        if unfinished and len(text) > 1 and written[-1] in FINAL:
             written = written[:-1]
         return self._split_again(self._source, ids, written, rng if split else None)
 

@@ -67,7 +67,7 @@ class Beam:
                 kept.append((beam, node, written))
             if len(kept) == self._size:
                 break  # what comes now neither goes on nor counts as an end
-        if self._trail.source.stand_ins:
+        if self._trail.source.stand_ins or not kept:
             self._keep_foremost(kept, outputs, rows)
         if len(self._finished) >= self._size or not kept:
             self._end(rows)

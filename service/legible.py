@@ -108,12 +108,17 @@ def roomy(legible: Legible) -> Legible:
     size = len(legible.text)
     begins = list(legible.begins) or list(range(size))
     ends = list(legible.ends) or list(range(1, size + 1))
-    text = list(legible.text)
-    for at in reversed(places):
-        text.insert(at, " ")
-        begins.insert(at, begins[at])
-        ends.insert(at, begins[at])
-    return Legible("".join(text), legible.shouted, begins, ends)
+    text, wider, later, at = "", list[int](), list[int](), 0
+    for place in (*places, size):
+        text += legible.text[at:place]
+        wider += begins[at:place]
+        later += ends[at:place]
+        if place < size:
+            text += " "
+            wider.append(begins[place])
+            later.append(begins[place])
+        at = place
+    return Legible(text, legible.shouted, wider, later)
 
 
 def unknown(text: str, knows: Knows) -> list[Span]:

@@ -133,10 +133,11 @@ class _Signs:
         for span in found:
             whole = span.of(self._text)
             sign = whole.strip().lstrip("!")
+            closer = "]" if sign[0] == "]" else sign  # also where an address follows it
             if _NOTE.fullmatch(sign):
                 yield Mark(span, "", "single", whole)
-            elif self._awaited["]" if sign[0] == "]" else sign] and self._may_close(span, sign):
-                yield from self._pair(self._partner("]" if sign[0] == "]" else sign), span)
+            elif self._awaited[closer] and self._may_close(span, sign):
+                yield from self._pair(self._partner(closer), span)
             elif sign in _CLOSERS and self._may_open(span, sign):
                 last = self._waiting[-1] if self._waiting else None
                 depth = last.depth + (last.sign in _QUOTES) if last else 0

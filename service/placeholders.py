@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Sequence
 
+from service.layout import VERBATIM
 from service.segmentation import Span
 
 ENDS = r"(?![\w\u00c0-\u1fff])"
@@ -22,7 +23,7 @@ _BARE_ATTRIBUTES = (
 
 REFERENCE = re.compile(r"&(?:#\d+|#x[0-9a-fA-F]+|[A-Za-z]+\d*);")
 
-_VERBATIM = "code|kbd|samp|var|pre|script|style|textarea"
+_VERBATIM = "|".join(sorted({"code", "kbd", "samp", "var"} | VERBATIM))
 _QUOTED = r"\"[^\"<]*+\"|'[^'<]*+'"
 
 

@@ -109,14 +109,11 @@ _BRACKETS = {")": "(", "]": "["}
 
 def find(text: str, language: str) -> list[Span]:
     """Return what a translation of a text in `language` should keep, in order."""
-    found = [*_spans(_PLAIN, text), *messages(text)] if _HINT.search(text) else []
+    found = _outermost([*_spans(_PLAIN, text), *messages(text)]) if _HINT.search(text) else []
     base = language.split("-")[0].lower()
     if base not in _ASCII or not text.isascii():
         found += _unwritten(text, base, found)
-    spans: list[Span] = []
-    for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
-        if not spans or start >= spans[-1].end:
-            spans.append(Span(start, _trimmed(text, start, end)))
+    spans = [Span(start, _trimmed(text, start, end)) for start, end in _outermost(found)]
     return merge(text, [span for span in spans if not meant(span.of(text))])
 
 
@@ -130,6 +127,15 @@ def find_all(text: str, language: str) -> list[Span]:
         at = span.end
     begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
     return [Span(begin, end)] if begin < end else []
+
+
+def _outermost(found: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return what was found, in order, without what begins within another."""
+    kept: list[tuple[int, int]] = []
+    for span in sorted(found, key=lambda one: (one[0], -one[1])):
+        if not kept or span[0] >= kept[-1][1]:
+            kept.append(span)
+    return kept
 
 
 def _spans(pattern: "regex.Pattern[str]", text: str) -> list[tuple[int, int]]:

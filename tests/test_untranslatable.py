@@ -157,6 +157,8 @@ def test_accents_and_ends_of_sentences_are_no_borders(text: str, kept: list[str]
         "%%",
         "```",
         "é\u0301",
+        *("{a, plural,", "<code>", "<a translate=no>", "<a1 notranslate><b", "&lt;a", "<% ", "<? "),
+        *("<a b='", '<a b="', "{{#if ", "::a", ":a", "[[a", "%a", "\\n"),
     ],
 )
 @pytest.mark.parametrize("language", ["en", "zh"])
