@@ -13,9 +13,9 @@ class Beam:
     With the default of 1 that is the mean log-probability, the score returned; 0 ranks by
     the total and so favours short hypotheses.
 
-    Each step the 2k best extensions are looked at: an `</s>` among the first k finishes a
-    hypothesis, the k best others go on. The search is over when k have finished, or at the
-    limit; hypotheses cut there are given only if none has finished.
+    Each step the 2k best extensions are looked at: an `</s>` among the first k of those that may
+    follow finishes a hypothesis, the k best others go on. The search is over when k have finished,
+    or at the limit; hypotheses cut there are given only if none has finished.
     """
 
     def __init__(
@@ -56,18 +56,22 @@ class Beam:
             self._end(rows)
             return None
         kept: list[tuple[int, Node, Written]] = []
-        for rank, (beam, token, total) in enumerate(self._extensions(outputs, rows)):
-            node = Node(token, total - self._totals[beam], self._nodes[beam], rows[beam])
-            if token == self._trail.source.eos:
-                if rank < self._size:
-                    self._finished.append(node)
+        source, doubted, rank = self._trail.source, set[int](), 0
+        for beam, token, total in self._extensions(outputs, rows):
+            if token in source.banned:
+                doubted.add(beam)
+            written = self._written[beam].after(token, source)
+            if written is None or (beam in doubted and token in source.doubtful):
                 continue
-            written = self._written[beam].after(token, self._trail.source)
-            if written is not None:
+            node = Node(token, total - self._totals[beam], self._nodes[beam], rows[beam])
+            if token != source.eos:
                 kept.append((beam, node, written))
+            elif rank < self._size:
+                self._finished.append(node)
+            rank += 1
             if len(kept) == self._size:
                 break  # what comes now neither goes on nor counts as an end
-        if self._trail.source.stand_ins or not kept:
+        if source.stand_ins or not kept:
             self._keep_foremost(kept, outputs, rows)
         if len(self._finished) >= self._size or not kept:
             self._end(rows)

@@ -5,6 +5,7 @@ has it. So one that is not owed is never written, and a sentence does not end be
 one is: what the model thinks best of those still owed comes, after a space, in the place of
 `</s>` or of the sentence's final mark, and in any case before the length limit leaves no room.
 Nor is a sentence that asks answered by one that states: other final marks than its own are banned.
+A label, which has none, gets no full stop; it may turn out a question, but for no want of that.
 """
 
 from collections.abc import Iterator
@@ -81,7 +82,11 @@ def best(
     """
     if not written.owed and (usual := written.after(first, source)) is not None:
         return first, usual
+    is_doubted = False
     for token in _likeliest(scores, first):
+        if is_doubted and token in source.doubtful:
+            continue
+        is_doubted = is_doubted or token in source.banned
         if written.must_pay(token, left, source):
             token = written.payment(scores, left, source)
         after = written.after(token, source)

@@ -63,12 +63,24 @@ class Unit:
     @property
     def final(self) -> str:
         """The mark that ends the sentence, if it has one and no other of these."""
+        loose = self._loose.rstrip().rstrip(_CLOSERS)
+        return loose[-1] if sum(map(loose.count, FINAL)) == 1 and loose.endswith(FINAL) else ""
+
+    @property
+    def is_label(self) -> bool:
+        """Whether it has no final mark, though its first letter is not a small one."""
+        loose = self._loose
+        letter = next(filter(str.isalpha, loose), "")
+        return not letter.islower() and not any(mark in loose for mark in FINAL)
+
+    @property
+    def _loose(self) -> str:
+        """The text with a NUL for each span that is kept."""
         loose, at = "", 0
         for one in self.kept:
             loose += self.text[at : one.span.start] + "\0"
             at = one.span.end
-        loose = (loose + self.text[at:]).rstrip().rstrip(_CLOSERS)
-        return loose[-1] if sum(map(loose.count, FINAL)) == 1 and loose.endswith(FINAL) else ""
+        return loose + self.text[at:]
 
     def spelled(self) -> tuple[str, ...]:
         """Its words as texts."""
@@ -118,6 +130,7 @@ class Units:
         spelled = self.tokenizers["target"].spelled
         self._closing = spelled(FINAL)
         self._others = {mark: self._closing - spelled(_like(mark)) for mark in FINAL}
+        self._asking = spelled(_like("?"))
         limits = manifest.model.limits
         self.limits: dict[Role, int] = {
             "source": limits.source_tokens,
@@ -197,9 +210,12 @@ class Units:
     def owing(self, about: Source, unit: Unit) -> Source:
         """Return what a search knows of a source, with the stand-ins that it carries over."""
         final = unit.final
-        banned = self._others[final] if final else frozenset[int]()
+        if final:
+            about = replace(about, banned=self._others[final])
+        elif unit.is_label:
+            about = replace(about, banned=self._closing - self._asking, doubtful=self._asking)
         if not unit.kept:
-            return replace(about, banned=banned) if banned else about
+            return about
         owed = tuple(self._stand_in(one.stand_in) for one in unit.kept)
         turns = [self._stand_in(s) for s, content in unit.carried.items() if is_in_turn(content)]
         target = self.tokenizers["target"]
@@ -208,7 +224,6 @@ class Units:
             owed=owed,
             in_turn=frozenset(turns),
             closing=self._closing if final else frozenset(),
-            banned=banned,
             space=target.space if self._languages["target"].joiner else None,
         )
 

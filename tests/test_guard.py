@@ -102,6 +102,16 @@ def test_what_is_banned_is_never_written() -> None:
     assert begin(about).after(WORD, about) is None
 
 
+def test_what_is_doubtful_does_not_come_in_the_place_of_what_is_banned() -> None:
+    about = dataclasses.replace(
+        source(), banned=frozenset({WORD}), doubtful=frozenset({OTHER, SECOND})
+    )
+    scores = np.array([-4, -7, -8, -1, -3], np.float32)
+    assert best(begin(about), scores, WORD, about, ROOM)[0] == EOS
+    scores[OTHER] = -0.5
+    assert best(begin(about), scores, OTHER, about, ROOM)[0] == OTHER
+
+
 def test_what_is_owed_comes_before_the_final_mark_and_after_a_space() -> None:
     about = dataclasses.replace(source(FIRST), closing=frozenset({WORD}), space=OTHER)
     scores = np.array([-9, -7, -8, -1, -3], np.float32)

@@ -1,5 +1,6 @@
 """Search: greedy, beam and forced decoding against a plain reference over a toy distribution."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -200,6 +201,16 @@ def test_a_hypothesis_may_not_run_in_circles(beams: int) -> None:
     tokens = search.paths[0].tokens
     assert len(tokens) < 30
     assert "3, 3, 3, 3, 3" not in str(tokens)
+
+
+@pytest.mark.parametrize("beams", [1, 2, 3])
+def test_what_is_doubtful_does_not_come_in_the_place_of_what_is_banned(beams: int) -> None:
+    about = dataclasses.replace(SOURCE, banned=frozenset({3}), doubtful=frozenset({0}))
+    about = dataclasses.replace(about, eos=5)
+    search: Search = Greedy(about, 30) if beams == 1 else Beam(about, 30, beams, 1)
+    while search.paths is None:
+        search.advance(circling(beams), list(range(beams)))
+    assert search.paths[0].tokens == (5,)
 
 
 def test_a_watched_search_tells_each_token_and_the_row_of_the_one_before() -> None:

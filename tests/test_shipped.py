@@ -131,6 +131,24 @@ def sentences(name: str) -> list[str]:
     return [*file.read_text(encoding="utf-8").splitlines()[::20], "I don't know 你好 😀."]
 
 
+LABELS = [
+    ("en-fr", "Delete the account", ""),
+    ("en-fr", "Who are you", "?"),
+    ("en-zh", "Click here", ""),
+    ("fr-en", "Le chat est sur la table", ""),
+    ("fr-en", "Comment ça va", "?"),
+    ("zh-en", "\u70b9\u51fb\u8fd9\u91cc", ""),
+]
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize(("name", "text", "mark"), LABELS)
+def test_labels_get_no_full_stop(name: str, text: str, mark: str, beam: int) -> None:
+    [one] = asyncio.run(opened(name).translate([text], Options(beam_size=beam)))
+    assert one.text.endswith(mark)
+    assert bool(mark) != one.text[-1].isalnum()
+
+
 @pytest.mark.parametrize("beam", [1, 4])
 @pytest.mark.parametrize("name", NAMES)
 def test_one_by_one_or_in_a_list_the_answer_is_the_same(name: str, beam: int) -> None:

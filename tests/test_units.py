@@ -136,6 +136,30 @@ def test_final_marks_of_other_kinds_are_banned(keeping: Units, text: str, allowe
     assert about.banned == (frozenset() if len(allowed) > 2 else spelled(FINAL) - spelled(allowed))
 
 
+@pytest.mark.parametrize(
+    ("text", "is_label"),
+    [
+        ("The cat", True),
+        ("THE CAT:", True),
+        ("{n} The cat", True),
+        ("\u732b", True),
+        ("the cat", False),
+        ("\u201cthe cat", False),
+        ("The cat.", False),
+        ("The. cat", False),
+        ("The cat? No", False),
+    ],
+)
+def test_labels_get_no_full_stop(keeping: Units, text: str, is_label: bool) -> None:
+    unit = keeping.text(text, 0, "source")
+    assert unit.is_label == is_label
+    about = keeping.owing(Source(3, 0, 1, {}), unit)
+    spelled = keeping.tokenizers["target"].spelled
+    assert (spelled((".", "!")) <= about.banned) == is_label
+    assert about.doubtful == (spelled(("?", "？")) if is_label else frozenset())
+    assert not about.banned & spelled(("?", "？")) or not is_label
+
+
 def test_a_text_without_words_is_kept_as_it_is(keeping: Units) -> None:
     for text in ("1,000", "{a} {b}", "?!", "— 12 —"):
         unit = keeping.text(text, 0, "source")
