@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import inf
 
-from service.guard import Written, begin, best
+from service.guard import Written, begin, best, ends
 from service.hypotheses import Chosen, Node, Outputs, Path, Source, Trail, mean
 
 
@@ -56,12 +56,10 @@ class Beam:
             self._end(rows)
             return None
         kept: list[tuple[int, Node, Written]] = []
-        source, doubted, rank = self._trail.source, set[int](), 0
+        source, rank = self._trail.source, 0
         for beam, token, total in self._extensions(outputs, rows):
-            if token in source.banned:
-                doubted.add(beam)
             written = self._written[beam].after(token, source)
-            if written is None or (beam in doubted and token in source.doubtful):
+            if written is None:
                 continue
             node = Node(token, total - self._totals[beam], self._nodes[beam], rows[beam])
             if token != source.eos:
@@ -93,11 +91,12 @@ class Beam:
         alive = [beam for beam in range(self._size) if self._totals[beam] > -inf]
         beam = min(alive, key=lambda one: (len(self._written[one].owed), -self._totals[one]))
         row, source = rows[beam], self._trail.source
-        scores = outputs.scores[row]
-        token, written = best(self._written[beam], scores, outputs.best[row], source, self._room)
+        token, score, written = best(
+            self._written[beam], outputs.scores[row], outputs.best[row], source, self._room
+        )
         if any(len(other.owed) <= len(written.owed) for _, _, other in kept):
             return
-        node = Node(token, float(scores[token]), self._nodes[beam], row)
+        node = Node(token, score, self._nodes[beam], row)
         if token == source.eos:
             if all(_tokens(node) != _tokens(other) for other in self._finished):
                 self._finished.append(node)
@@ -119,19 +118,22 @@ class Beam:
         ]
         lost.sort()
         found = [(beam, token, -loss) for loss, token, beam in lost[:wide]]
-        return self._unended(found, outputs, rows) if self._trail.source.owed else found
+        source = self._trail.source
+        return self._mended(found, outputs, rows) if source.owed or source.is_label else found
 
-    def _unended(
+    def _mended(
         self, found: list[tuple[int, int, float]], outputs: Outputs, rows: Sequence[int]
     ) -> list[tuple[int, int, float]]:
-        """Go on with what is owed, where a hypothesis would end without it; best first."""
-        extensions = {}
+        """End where a label's mark would come, and go on with what is owed; best first."""
+        extensions: dict[tuple[int, int], float] = {}
         for beam, token, total in found:
+            scores = outputs.scores[rows[beam]]
+            if ends(token, scores, self._trail.source):
+                token = self._trail.source.eos
             if self._written[beam].must_pay(token, self._room, self._trail.source):
-                scores = outputs.scores[rows[beam]]
                 token = self._written[beam].payment(scores, self._room, self._trail.source)
                 total = self._totals[beam] + float(scores[token])
-            extensions[beam, token] = total
+            extensions.setdefault((beam, token), total)
         best_first = sorted(extensions.items(), key=lambda one: (-one[1], one[0][1]))
         return [(beam, token, total) for (beam, token), total in best_first]
 

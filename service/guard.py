@@ -5,7 +5,7 @@ has it. So one that is not owed is never written, and a sentence does not end be
 one is: what the model thinks best of those still owed comes, after a space, in the place of
 `</s>` or of the sentence's final mark, and in any case before the length limit leaves no room.
 Nor is a sentence that asks answered by one that states: other final marks than its own are banned.
-A label, which has none, gets no full stop; it may turn out a question, but for no want of that.
+A label, which has none, ends where the model would write one.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,9 @@ import numpy as np
 
 from service.hypotheses import UNGUARDED, Floats, Source
 from service.repetition import Loops
+
+ENDS_FROM = -5.5
+"""From which log-probability of `</s>` on a banned mark is the end, and no abbreviation's."""
 
 
 class Written(NamedTuple):
@@ -68,31 +71,45 @@ class Written(NamedTuple):
         return [token for token in self.owed if token not in waiting or token == waiting[0]]
 
 
+class Next(NamedTuple):
+    """A token, its log-probability, and the hypothesis that it extends."""
+
+    token: int
+    score: float
+    written: Written
+
+
 def begin(source: Source) -> Written:
     """Return a hypothesis of no token yet."""
     return Written(Loops(), source.owed)
 
 
-def best(
-    written: Written, scores: Floats, first: int, source: Source, left: int
-) -> tuple[int, Written]:
+def ends(token: int, scores: Floats, source: Source) -> bool:
+    """Whether `</s>` comes in the place of a mark, whose log-probability it takes over."""
+    if not source.is_label or token not in source.banned:
+        return False
+    return float(scores[source.eos]) >= ENDS_FROM
+
+
+def best(written: Written, scores: Floats, first: int, source: Source, left: int) -> Next:
     """Return the likeliest token that may follow, which is `first` if it may; scores (V,).
 
     `left` is how many tokens there is room for.
     """
     if not written.owed and (usual := written.after(first, source)) is not None:
-        return first, usual
-    is_doubted = False
+        return Next(first, float(scores[first]), usual)
     for token in _likeliest(scores, first):
-        if is_doubted and token in source.doubtful:
-            continue
-        is_doubted = is_doubted or token in source.banned
+        score = float(scores[token])
+        if ends(token, scores, source):
+            token = source.eos
         if written.must_pay(token, left, source):
             token = written.payment(scores, left, source)
+            score = float(scores[token])
         after = written.after(token, source)
         if after is not None:
-            return token, after
-    return first, Written(written.loops.after(first), written.owed)
+            return Next(token, score, after)
+    last = Written(written.loops.after(first), written.owed)
+    return Next(first, float(scores[first]), last)
 
 
 def _likeliest(scores: Floats, first: int) -> Iterator[int]:

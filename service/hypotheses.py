@@ -101,7 +101,7 @@ class Source:
     A hypothesis may end in `copies` copies of the same few tokens; one more is refused. Of the
     tokens in `stand_ins` it holds exactly those in `owed`, those `in_turn` in the order in which
     they are owed, and all of them before one that is `closing`. `space` is a token that sets what
-    follows apart. It holds none that are `banned`, nor one that is `doubtful` in the place of such.
+    follows apart. It holds none that are `banned`; where a label would, it ends.
     """
 
     length: int
@@ -115,7 +115,7 @@ class Source:
     closing: frozenset[int] = frozenset()
     space: int | None = None
     banned: frozenset[int] = frozenset()
-    doubtful: frozenset[int] = frozenset()
+    is_label: bool = False
 
 
 def whole_path(

@@ -67,9 +67,10 @@ class Greedy:
         if self._last is not None and left < 1:
             self.paths = [self._trail.path(self._last, False, row)]
             return None
-        scores = outputs.scores[row]
-        token, self._written = best(self._written, scores, outputs.best[row], source, left)
-        self._last = Node(token, float(scores[token]), self._last, row)
+        token, score, self._written = best(
+            self._written, outputs.scores[row], outputs.best[row], source, left
+        )
+        self._last = Node(token, score, self._last, row)
         self.tokens = [token]
         if token == source.eos:
             self.paths = [self._trail.path(self._last, True)]

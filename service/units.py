@@ -130,7 +130,7 @@ class Units:
         spelled = self.tokenizers["target"].spelled
         self._closing = spelled(FINAL)
         self._others = {mark: self._closing - spelled(_like(mark)) for mark in FINAL}
-        self._asking = spelled(_like("?"))
+        self._stating = self._closing - spelled(_like("?"))
         limits = manifest.model.limits
         self.limits: dict[Role, int] = {
             "source": limits.source_tokens,
@@ -213,7 +213,7 @@ class Units:
         if final:
             about = replace(about, banned=self._others[final])
         elif unit.is_label:
-            about = replace(about, banned=self._closing - self._asking, doubtful=self._asking)
+            about = replace(about, banned=self._stating, is_label=True)
         if not unit.kept:
             return about
         owed = tuple(self._stand_in(one.stand_in) for one in unit.kept)

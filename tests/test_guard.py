@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from service.guard import Written, _likeliest, begin, best
+from service.guard import ENDS_FROM, Written, _likeliest, begin, best
 from service.hypotheses import Source
 
 EOS, FIRST, SECOND, WORD, OTHER = 0, 1, 2, 3, 4
@@ -56,16 +56,16 @@ def test_the_likeliest_token_that_may_follow_is_taken() -> None:
     about = source(SECOND)
     scores = np.array([-5, -1, -9, -2, -3], np.float32)
     assert best(begin(about), scores, FIRST, about, ROOM)[0] == WORD
-    token, written = best(begin(about), scores, WORD, about, ROOM)
+    token, _, written = best(begin(about), scores, WORD, about, ROOM)
     assert (token, written.owed) == (WORD, (SECOND,))
 
 
 def test_the_likeliest_stand_in_comes_in_the_place_of_an_early_end() -> None:
     about = source(FIRST, SECOND)
     scores = np.array([-1, -7, -6, -2, -3], np.float32)
-    token, written = best(begin(about), scores, EOS, about, ROOM)
+    token, _, written = best(begin(about), scores, EOS, about, ROOM)
     assert (token, written.owed) == (SECOND, (FIRST,))
-    token, written = best(written, scores, EOS, about, ROOM)
+    token, _, written = best(written, scores, EOS, about, ROOM)
     assert (token, written.owed) == (FIRST, ())
     assert best(written, scores, EOS, about, ROOM)[0] == EOS
 
@@ -74,7 +74,7 @@ def test_what_is_owed_comes_before_there_is_no_room_for_it() -> None:
     about = source(FIRST, SECOND)
     scores = np.array([-1, -6, -7, -2, -3], np.float32)
     assert best(begin(about), scores, WORD, about, 3)[0] == WORD
-    token, written = best(begin(about), scores, WORD, about, 2)
+    token, _, written = best(begin(about), scores, WORD, about, 2)
     assert token == FIRST
     assert best(written, scores, WORD, about, 1)[0] == SECOND
 
@@ -90,7 +90,7 @@ def test_what_is_filled_in_turn_keeps_its_order() -> None:
     about = dataclasses.replace(source(FIRST, SECOND), in_turn=STAND_INS)
     scores = np.array([-9, -7, -1, -2, -3], np.float32)
     assert begin(about).after(SECOND, about) is None
-    token, written = best(begin(about), scores, SECOND, about, ROOM)
+    token, _, written = best(begin(about), scores, SECOND, about, ROOM)
     assert (token, written.owed) == (WORD, (FIRST, SECOND))
     assert best(written, scores, EOS, about, ROOM)[0] == FIRST
 
@@ -102,22 +102,28 @@ def test_what_is_banned_is_never_written() -> None:
     assert begin(about).after(WORD, about) is None
 
 
-def test_what_is_doubtful_does_not_come_in_the_place_of_what_is_banned() -> None:
-    about = dataclasses.replace(
-        source(), banned=frozenset({WORD}), doubtful=frozenset({OTHER, SECOND})
-    )
-    scores = np.array([-4, -7, -8, -1, -3], np.float32)
-    assert best(begin(about), scores, WORD, about, ROOM)[0] == EOS
-    scores[OTHER] = -0.5
-    assert best(begin(about), scores, OTHER, about, ROOM)[0] == OTHER
+def test_a_label_ends_where_a_mark_would_come() -> None:
+    about = dataclasses.replace(source(), banned=frozenset({WORD}), is_label=True)
+    scores = np.array([-5, -7, -8, -1, -3], np.float32)
+    token, score, _ = best(begin(about), scores, WORD, about, ROOM)
+    assert (token, score) == (EOS, -1.0)
+    scores[EOS] = ENDS_FROM - 0.1  # as behind an abbreviation
+    assert best(begin(about), scores, WORD, about, ROOM)[0] == OTHER
+
+
+def test_a_label_owes_what_any_text_does() -> None:
+    about = dataclasses.replace(source(FIRST), banned=frozenset({WORD}), is_label=True)
+    scores = np.array([-5, -7, -8, -1, -3], np.float32)
+    token, score, written = best(begin(about), scores, WORD, about, ROOM)
+    assert (token, score, written.owed) == (FIRST, -7.0, ())
 
 
 def test_what_is_owed_comes_before_the_final_mark_and_after_a_space() -> None:
     about = dataclasses.replace(source(FIRST), closing=frozenset({WORD}), space=OTHER)
     scores = np.array([-9, -7, -8, -1, -3], np.float32)
-    token, written = best(begin(about), scores, WORD, about, ROOM)
+    token, _, written = best(begin(about), scores, WORD, about, ROOM)
     assert (token, written.spaced) == (OTHER, True)
-    token, written = best(written, scores, WORD, about, ROOM)
+    token, _, written = best(written, scores, WORD, about, ROOM)
     assert (token, written) == (FIRST, Written(written.loops, ()))
     assert best(written, scores, WORD, about, ROOM)[0] == WORD
     assert best(begin(about), scores, WORD, about, 1)[0] == FIRST  # no room for the space

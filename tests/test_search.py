@@ -204,13 +204,13 @@ def test_a_hypothesis_may_not_run_in_circles(beams: int) -> None:
 
 
 @pytest.mark.parametrize("beams", [1, 2, 3])
-def test_what_is_doubtful_does_not_come_in_the_place_of_what_is_banned(beams: int) -> None:
-    about = dataclasses.replace(SOURCE, banned=frozenset({3}), doubtful=frozenset({0}))
-    about = dataclasses.replace(about, eos=5)
+def test_a_label_ends_where_a_mark_would_come(beams: int) -> None:
+    about = dataclasses.replace(SOURCE, eos=5, banned=frozenset({3}), is_label=True)
     search: Search = Greedy(about, 30) if beams == 1 else Beam(about, 30, beams, 1)
     while search.paths is None:
         search.advance(circling(beams), list(range(beams)))
     assert search.paths[0].tokens == (5,)
+    assert search.paths[0].score == pytest.approx(np.log(0.8))
 
 
 def test_a_watched_search_tells_each_token_and_the_row_of_the_one_before() -> None:
