@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from model_export import carrying, config, corpus, distil, draft, labels, pictures, studies
+from model_export import carrying, config, corpus, distil, draft, known, labels, pictures, studies
 from model_export import evaluate as evaluating
 from model_export import seal as sealing
 from model_export import sharpen as sharpening
@@ -72,6 +72,7 @@ def subwords(
     if not keep:
         train_subwords(sources, options.size, options, source, run.source_model)
         train_subwords(targets, options.size, options, target, run.target_model)
+    known.write(run, pairs)
     encode_corpus(run, pairs)
 
 

@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from model_export import calibration, config, export
+from model_export import calibration, config, export, known
 from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.subwords import BOS, EOS, PAD
-from service.bundle import Bundle, describe_file
+from service.bundle import Bundle, describe_file, needed
 from service.keeping import STAND_INS
 from service.manifest import FORMAT, Bounds, Language, Limits, LinkRule, Manifest, Model, parse
 
@@ -45,13 +45,17 @@ def write(
 
 
 def write_model(run: Run, precision: str, described: Mapping[str, Any]) -> None:
-    """Complete an exported folder: its description and the subword models."""
+    """Complete an exported folder: its description, the subword models and the known words."""
     place = folder(run, precision)
     special = {"pad": PAD, "bos": BOS, "eos": EOS}
     text = json.dumps({**described, "special": special, "limits": asdict(LIMITS)}, indent=1)
     (place / GRAPHS).write_text(text + "\n", encoding="utf-8")
     shutil.copyfile(run.source_model, place / "source.model")
     shutil.copyfile(run.target_model, place / "target.model")
+    if (words := known.file(run)) is None:
+        (place / known.FILE).unlink(missing_ok=True)
+    else:
+        shutil.copyfile(words, place / known.FILE)
 
 
 def open_draft(
@@ -81,6 +85,7 @@ def open_draft(
         link_rule=link_rule or _untuned(model),
         warn_from=bounds,
         stand_ins=STAND_INS if run.recipe.keeping.stand_ins else "",
+        known_words=known.FILE if (place / known.FILE).is_file() else "",
         data=(),
         metrics=(),
         verification={},
@@ -93,9 +98,7 @@ def open_draft(
 def checksums(run: Run, precision: str) -> dict[str, str]:
     """Return the SHA-256 of every file that a draft is made of, to tell what was measured."""
     bundle = open_draft(run, precision)
-    names = [graph.file for graph in bundle.manifest.model.graphs]
-    names += [bundle.manifest.source.tokenizer, bundle.manifest.target.tokenizer]
-    return {name: describe_file(bundle.folder, name).sha256 for name in names}
+    return {name: describe_file(bundle.folder, name).sha256 for name in needed(bundle.manifest)}
 
 
 def architecture(sizes: config.Model) -> str:

@@ -20,7 +20,7 @@ from model_export import corpus, draft, extra_texts
 from model_export.card import model_card
 from model_export.gains import gains
 from model_export.run import Run
-from service.bundle import describe_file, open_bundle
+from service.bundle import describe_file, needed, open_bundle
 from service.manifest import Bounds, LinkRule, Manifest, write_manifest
 
 PRECISION = "int8"
@@ -116,8 +116,7 @@ def versions() -> dict[str, object]:
 
 
 def _copy(source: Path, manifest: Manifest, out: Path) -> list[str]:
-    names = [graph.file for graph in manifest.model.graphs]
-    names += [manifest.source.tokenizer, manifest.target.tokenizer]
+    names = needed(manifest)
     out.mkdir(parents=True, exist_ok=True)
     (out / "bundle.json").unlink(missing_ok=True)
     for name in names:

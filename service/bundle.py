@@ -62,11 +62,9 @@ def open_bundle(folder: Path, most: int = MOST_BYTES) -> Bundle:
     for file in manifest.files:
         _check_file(bundle, file)
     listed = {file.path for file in manifest.files}
-    for needed in _needed(manifest):
-        if needed not in listed:
-            raise DamagedBundle(
-                f"{folder.name}: {needed} is used but has no checksum in {MANIFEST}"
-            )
+    for name in needed(manifest):
+        if name not in listed:
+            raise DamagedBundle(f"{folder.name}: {name} is used but has no checksum in {MANIFEST}")
     return bundle
 
 
@@ -89,9 +87,11 @@ def _manifest_content(folder: Path) -> bytes:
     return files.content(path, fields.MOST_BYTES)
 
 
-def _needed(manifest: Manifest) -> list[str]:
+def needed(manifest: Manifest) -> list[str]:
+    """Return the files that serving a bundle takes."""
     graphs = [graph.file for graph in manifest.model.graphs]
-    return [*graphs, manifest.source.tokenizer, manifest.target.tokenizer]
+    known = [manifest.known_words] if manifest.known_words else []
+    return [*graphs, manifest.source.tokenizer, manifest.target.tokenizer, *known]
 
 
 def _check_file(bundle: Bundle, file: File) -> None:

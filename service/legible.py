@@ -56,7 +56,8 @@ _CLOSE = regex.compile(
 
 _FEWEST_OF_TITLE = 4
 _LONGEST_SMALL = 3
-_WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_WORDS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_BEHIND_DOT = " \"'”’»)]"
 _I = re.compile(r"\bi\b")
 _PARTS = regex.compile(r"[\p{L}\p{M}\p{N}--\p{Han}]+|\S", regex.V1)
 _CLUSTER = regex.compile(r"(?s).\p{M}*")
@@ -94,10 +95,10 @@ def read(text: str, knows: Knows, language: str) -> Legible:
     read = _dereferenced(text) if "&" in text else Legible(text)
     if not _is_legible(read.text, knows):
         read = _after(read, _spelled_out(read.text, knows))
-    is_shouted = _is_shouted(read.text)
-    if not (is_shouted or _is_title(read.text)):
+    shouted = is_shouted(read.text)
+    if not (shouted or is_title(read.text)):
         return read
-    return Legible(_calm(read.text, language), is_shouted, read.begins, read.ends)
+    return Legible(_calm(read.text, language), shouted, read.begins, read.ends)
 
 
 def roomy(legible: Legible) -> Legible:
@@ -228,19 +229,23 @@ def _bare(character: str) -> str:
     return base if marks and all(map(unicodedata.combining, marks)) else character
 
 
-def _is_shouted(text: str) -> bool:
+def is_shouted(text: str) -> bool:
+    """Whether a text is all in capitals."""
     if not text.isupper():
         return False
     letters = [one for one in text if one.isalpha()]
     return len(letters) >= _FEWEST and all(one.isupper() for one in letters)
 
 
-def _is_title(text: str) -> bool:
-    """Whether so many words begin with a capital that it tells nothing."""
+def is_title(text: str) -> bool:
+    """Whether so many words have a capital that it tells nothing; no list, and no sentence."""
     words = _WORDS.findall(text)
     capitals = sum(word[0].isupper() and word[1:] == word[1:].lower() for word in words)
-    return capitals >= _FEWEST_OF_TITLE and not any(
-        word[0].islower() and len(word) > _LONGEST_SMALL for word in words
+    small = [word for word in words if word[0].islower()]
+    return (
+        capitals >= max(_FEWEST_OF_TITLE, 2 * len(small))
+        and not any(len(word) > _LONGEST_SMALL for word in small)
+        and not ("," in text or text.rstrip(_BEHIND_DOT).endswith("."))
     )
 
 

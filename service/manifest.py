@@ -26,9 +26,9 @@ MANIFEST = "bundle.json"
 Name = Annotated[str, Like(r"[A-Za-z_][\w.-]{0,99}", "a short name")]
 Words = Annotated[str, Short(1000)]
 Code = Annotated[str, Like(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}", "a BCP-47 code")]
-FileName = Annotated[
-    str, Like(r"(?!\.)[\w.-]{1,100}(/(?!\.)[\w.-]{1,100}){0,3}", "a path inside the folder")
-]
+_PATH = r"(?!\.)[\w.-]{1,100}(/(?!\.)[\w.-]{1,100}){0,3}"
+FileName = Annotated[str, Like(_PATH, "a path inside the folder")]
+MaybeFileName = Annotated[str, Like(f"({_PATH})?", "a path inside the folder, or empty")]
 Axes = Annotated[tuple[Name, ...], Short(8)]
 Token = Annotated[int, Between(0, 1 << 20)]
 Length = Annotated[int, Between(1, 1 << 16)]
@@ -179,6 +179,7 @@ class Manifest:
     link_rule: LinkRule
     warn_from: Bounds
     stand_ins: Annotated[str, Short(64)]
+    known_words: MaybeFileName
     data: tuple[Mapping[str, Any], ...] = field(repr=False)
     metrics: tuple[Mapping[str, Any], ...] = field(repr=False)
     verification: Mapping[str, Any] = field(repr=False)

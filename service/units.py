@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from service import marks, scripts, words
+from service import marks, names, scripts, words
 from service.alignment import Link
 from service.bundle import Bundle
 from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
@@ -125,6 +125,8 @@ class Units:
             raise DamagedBundle(f"{manifest.name}: stand_ins must be among {STAND_INS!r}")
         if len(set(self._stand_ins)) < len(self._stand_ins):
             raise DamagedBundle(f"{manifest.name}: stand_ins has one of them twice")
+        file = manifest.known_words
+        self._names = names.reader(bundle.read(file), file) if file else names.none
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""
         spelled = self.tokenizers["target"].spelled
@@ -257,7 +259,11 @@ class Units:
         for span in found:
             taken[span.start : span.end] = b"\1" * len(span)
         more = unknown(text, self.tokenizers[role].knows)
-        found += [span for span in more if not any(taken[span.start : span.end])]
+        more += self._names(text) if role == "source" else []
+        for span in more:
+            if not any(taken[span.start : span.end]):
+                found.append(span)
+                taken[span.start : span.end] = b"\1" * len(span)
         return sorted(found, key=lambda span: span.start)
 
     def _taken_over(self, unit: Unit, role: Role) -> Unit:

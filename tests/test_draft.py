@@ -100,6 +100,23 @@ def test_writing_completes_an_exported_folder(run: Run, toy_run: Run) -> None:
     assert (place / "target.model").read_bytes() == b"another"
 
 
+def test_known_words_come_along_if_the_recipe_tells_names_by_them(run: Run) -> None:
+    place = draft.folder(run, "int8")
+    described = json.loads((place / draft.GRAPHS).read_text(encoding="utf-8"))
+    for name in ("source.model", "target.model"):
+        shutil.copyfile(place / name, run.path(name))
+    telling = replace(run, recipe=replace(run.recipe, keeping=config.Keeping(True, 0.0, 5.0)))
+    with pytest.raises(FileNotFoundError, match=r"run `subwords` first.*known\.txt"):
+        draft.write_model(telling, "int8", described)
+    telling.path("known.txt").write_text("door\n", encoding="utf-8")
+    draft.write_model(telling, "int8", described)
+    assert draft.open_draft(telling, "int8", RULE).manifest.known_words == "known.txt"
+    assert "known.txt" in draft.checksums(telling, "int8")
+    draft.write_model(run, "int8", described)
+    assert draft.open_draft(run, "int8", RULE).manifest.known_words == ""
+    assert not (place / "known.txt").exists()
+
+
 def test_checksums_tell_every_file_that_changed(run: Run) -> None:
     before = draft.checksums(run, "int8")
     graphs = {f"{role}.onnx" for role in ("encoder", "decoder", "candidates", "forced")}

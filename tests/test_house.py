@@ -21,7 +21,7 @@ GROUPS = {
     ),
     1.25: (
         *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),
-        *("marks", "pulse", "patience", "deadline", "turns"),
+        *("marks", "names", "pulse", "patience", "deadline", "turns"),
     ),
     1.5: ("tagging", "hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     1.75: ("manifest",),
@@ -76,7 +76,10 @@ OWNERS = {
     "sentencepiece": {"service.tokenizer", "model_export.subwords"},
     "sentencex": {"service.segmentation"},
     "opencc": {"service.scripts"},
-    "regex": {"service.legible", "service.marks", "service.untranslatable", "service.words"},
+    "regex": {
+        *("service.legible", "service.marks", "service.names"),
+        *("service.untranslatable", "service.words"),
+    },
     "rjieba": {"service.words"},
 }
 """Libraries that one file, or few, may import; that file translates their errors."""

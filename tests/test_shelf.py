@@ -161,6 +161,10 @@ def same_stand_ins(folder: Path) -> None:
     edit(folder, lambda data: data.update(stand_ins="\x01\x01"))
 
 
+def absent_known_words(folder: Path) -> None:
+    edit(folder, lambda data: data.update(known_words="known.txt"))
+
+
 def more_heads(folder: Path) -> None:
     edit(folder, lambda data: data["model"]["attention"][0].update(heads=3))
 
@@ -208,6 +212,7 @@ HOSTILE = [
     (other_special, "other special pieces"),
     (other_stand_ins, "stand_ins must be among"),
     (same_stand_ins, "stand_ins has one of them twice"),
+    (absent_known_words, r"known\.txt is used but has no checksum"),
     (more_heads, "cross comes out in shape"),
     (cut("decoder.onnx", 0.5), r"decoder\.onnx cannot be loaded"),
     (cut("candidates.onnx", 0.0), r"candidates\.onnx cannot be loaded: it is empty"),

@@ -1,0 +1,89 @@
+"""Lists the words of the source language that a model has learnt, so that names can be told.
+
+A word that mostly begins with a capital is a name. A name is known if an epoch has it often, or if
+its pairs seldom have it in the target: then it is one that is translated. `service.names` says how
+the list is read.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from errno import ENOENT
+from pathlib import Path
+
+from model_export import corpus
+from model_export.corpus import Floats, Pair
+from model_export.run import Run
+
+FILE = "known.txt"
+LEAST = 1.0
+"""How often an epoch must have a word in small letters for it to count as learnt."""
+
+PROPER = 0.1
+"""How often, of the times with a capital, a word has small letters if it is no name."""
+
+COPIED = 0.5
+"""A name that fewer of its pairs have in the target is translated, if there are"""
+
+SEEN = 2
+"""pairs of it, or more."""
+
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+
+
+def write(run: Run, pairs: Sequence[Pair]) -> None:
+    """Write the known words of a run's training pairs, if its recipe tells names by them."""
+    often = run.recipe.keeping.rare_names
+    if often > 0:
+        found = known(pairs, corpus.shares(pairs, run.recipe.corpus), often)
+        run.path(FILE).write_text("\n".join(found) + "\n", encoding="utf-8")
+
+
+def file(run: Run) -> Path | None:
+    """Return the list of a run, None where its recipe asks for none.
+
+    Raises `FileNotFoundError` if it was not written.
+    """
+    if run.recipe.keeping.rare_names <= 0:
+        return None
+    path = run.path(FILE)
+    if not path.is_file():
+        raise FileNotFoundError(ENOENT, "not written yet, run `subwords` first", str(path))
+    return path
+
+
+def known(pairs: Sequence[Pair], shares: Floats, often: float) -> list[str]:
+    """Return the words of the sources that count as learnt, sorted; shares (pairs,).
+
+    `often` is how many times an epoch has a name that counts.
+    """
+    small, capital, seen, copied = (Counter[str]() for _ in range(4))
+    for pair, share in zip(pairs, shares.tolist(), strict=True):
+        targets = frozenset(_words(pair.target))
+        for word in _cased(pair.source):
+            if word[0].isupper():
+                capital[word] += share
+                seen[word] += 1
+                copied[word] += word in targets
+            else:
+                small[word] += share
+    names = {word: times for word, times in capital.items() if small[word.lower()] < PROPER * times}
+    words = {word for word, times in small.items() if times >= LEAST}
+    words -= set(map(str.lower, names))
+    translated = {name for name in names if seen[name] >= SEEN}
+    translated = {name for name in translated if copied[name] < COPIED * seen[name]}
+    return sorted(words | translated | {name for name, times in names.items() if times >= often})
+
+
+def _cased(text: str) -> Iterator[str]:
+    """Yield the words of a text whose capitals tell something: it begins with one."""
+    if text[:1].isupper():
+        yield from _words(text)
+
+
+def _words(text: str) -> Iterator[str]:
+    """Yield the words of a text, and the parts of those with a hyphen."""
+    for word in _WORD.findall(text):
+        yield word
+        if "-" in word:
+            yield from word.split("-")
