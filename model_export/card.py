@@ -29,10 +29,12 @@ UNMEASURED = "Not measured, for want of gold alignments; the link rule is a usua
 UNLINKED = "The network has no attention, so its translations have no links."
 LIMITS = """\
 - A sentence may have up to {limit} tokens; training saw at most {seen}.
-- Rare words, names and specialist language are its weak spot; a word it does not know may be
-  spelled, dropped or replaced.
+- Rare words and specialist language are its weak spot; a word it does not know may be spelled,
+  dropped or replaced.
 - It carries the habits of its data: everyday, often informal sentences, and their biases,
   such as genders guessed from occupations."""
+NAMES = """\
+- Names that it has not learnt go over as they are, also where usage has another form of them."""
 LINKS = {
     "alignment": "\n- Alignment links come from a trained head",
     "cross": "\n- Alignment links are read off the decoder's attention, which serves to translate",
@@ -53,7 +55,7 @@ def model_card(manifest: Manifest, recipe: Recipe) -> str:
         "Translation": _translation(manifest, recipe.evaluation.remark),
         "Word alignment": _alignment(manifest),
         "int8 against fp32, and against training": _verification(manifest),
-        "Limits": limits + _trust(manifest),
+        "Limits": limits + (f"\n{NAMES}" if manifest.known_words else "") + _trust(manifest),
     }
     head = (
         f"# {manifest.name}: {manifest.source.name} to {manifest.target.name}\n\n"

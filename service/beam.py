@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import inf
 
-from service.guard import Written, begin, best, ends
+from service.guard import Written, begin, best, instead
 from service.hypotheses import Chosen, Node, Outputs, Path, Source, Trail, mean
 
 
@@ -126,14 +126,11 @@ class Beam:
     ) -> list[tuple[int, int, float]]:
         """End where a label's mark would come, and go on with what is owed; best first."""
         extensions: dict[tuple[int, int], float] = {}
-        for beam, token, total in found:
+        source, room = self._trail.source, self._room
+        for beam, token, _ in found:
             scores = outputs.scores[rows[beam]]
-            if ends(token, scores, self._trail.source):
-                token = self._trail.source.eos
-            if self._written[beam].must_pay(token, self._room, self._trail.source):
-                token = self._written[beam].payment(scores, self._room, self._trail.source)
-                total = self._totals[beam] + float(scores[token])
-            extensions.setdefault((beam, token), total)
+            token, score = instead(self._written[beam], token, scores, source, room)
+            extensions.setdefault((beam, token), self._totals[beam] + score)
         best_first = sorted(extensions.items(), key=lambda one: (-one[1], one[0][1]))
         return [(beam, token, total) for (beam, token), total in best_first]
 

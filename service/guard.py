@@ -23,31 +23,34 @@ ENDS_FROM = -5.5
 class Written(NamedTuple):
     """What counts of a hypothesis: how it repeats itself, and the stand-ins that it owes.
 
-    It is `spaced` if it owes some and has just set apart what comes now.
+    If it owes some, it also tells whether its last token set apart what comes now, or is `joining`:
+    a letter that a stand-in would continue.
     """
 
     loops: Loops
     owed: tuple[int, ...]
     spaced: bool = False
+    joining: bool = False
 
     def after(self, token: int, source: Source) -> "Written | None":
         """Return the same hypothesis with one token more; None where it may not follow."""
         if token in source.banned:
             return None
-        owed, is_guarded = self.owed, source.copies != UNGUARDED
+        is_guarded = source.copies != UNGUARDED
         if token in source.stand_ins:
             if token not in self._payable(source):
                 return None
-            at = owed.index(token)  # no circle, however often: each is paid once
+            at = self.owed.index(token)  # no circle, however often: each is paid once
             loops = self.loops.after(token) if is_guarded else self.loops
-            return Written(loops, owed[:at] + owed[at + 1 :])
-        if owed and token == source.eos:
+            return Written(loops, self.owed[:at] + self.owed[at + 1 :])
+        if self.owed and token == source.eos:
             return None
-        spaced = bool(owed) and token == source.space
-        if not is_guarded:
-            return self if spaced == self.spaced else Written(self.loops, owed, spaced)
-        loops = self.loops.after(token)
-        return Written(loops, owed, spaced) if loops.copies <= source.copies else None
+        loops = self.loops.after(token) if is_guarded else self.loops
+        if is_guarded and loops.copies > source.copies:
+            return None
+        if not self.owed:
+            return Written(loops, ()) if is_guarded else self
+        return Written(loops, self.owed, token == source.space, token in source.joining)
 
     def must_pay(self, token: int, left: int, source: Source) -> bool:
         """Whether what is owed has to come now in the place of a token."""
@@ -84,11 +87,23 @@ def begin(source: Source) -> Written:
     return Written(Loops(), source.owed)
 
 
-def ends(token: int, scores: Floats, source: Source) -> bool:
-    """Whether `</s>` comes in the place of a mark, whose log-probability it takes over."""
-    if not source.is_label or token not in source.banned:
-        return False
-    return float(scores[source.eos]) >= ENDS_FROM
+def instead(
+    written: Written, token: int, scores: Floats, source: Source, left: int
+) -> tuple[int, float]:
+    """Return what comes in the place of a token, often itself, and the log-probability it has.
+
+    That of a label's end is that of the mark which it replaces; scores are of a step, (V,).
+    """
+    score = float(scores[token])
+    if source.is_label and token in source.banned and float(scores[source.eos]) >= ENDS_FROM:
+        token = source.eos
+    if written.must_pay(token, left, source):
+        token = written.payment(scores, left, source)
+        score = float(scores[token])
+    is_joined = token in source.stand_ins and written.joining and left > len(written.owed)
+    if is_joined and source.space is not None:
+        return source.space, float(scores[source.space])
+    return token, score
 
 
 def best(written: Written, scores: Floats, first: int, source: Source, left: int) -> Next:
@@ -99,12 +114,7 @@ def best(written: Written, scores: Floats, first: int, source: Source, left: int
     if not written.owed and (usual := written.after(first, source)) is not None:
         return Next(first, float(scores[first]), usual)
     for token in _likeliest(scores, first):
-        score = float(scores[token])
-        if ends(token, scores, source):
-            token = source.eos
-        if written.must_pay(token, left, source):
-            token = written.payment(scores, left, source)
-            score = float(scores[token])
+        token, score = instead(written, token, scores, source, left)
         after = written.after(token, source)
         if after is not None:
             return Next(token, score, after)

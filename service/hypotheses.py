@@ -101,7 +101,8 @@ class Source:
     A hypothesis may end in `copies` copies of the same few tokens; one more is refused. Of the
     tokens in `stand_ins` it holds exactly those in `owed`, those `in_turn` in the order in which
     they are owed, and all of them before one that is `closing`. `space` is a token that sets what
-    follows apart. It holds none that are `banned`; where a label would, it ends.
+    follows apart, and stands between one that is `joining` and a stand-in. It holds none that are
+    `banned`; where a label would, it ends.
     """
 
     length: int
@@ -114,6 +115,7 @@ class Source:
     in_turn: frozenset[int] = frozenset()
     closing: frozenset[int] = frozenset()
     space: int | None = None
+    joining: frozenset[int] = frozenset()
     banned: frozenset[int] = frozenset()
     is_label: bool = False
 

@@ -14,7 +14,7 @@ read as a space, is spelled in byte pieces here.
 import codecs
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,11 @@ class Tokenizer:
     def spelled(self, texts: Collection[str]) -> frozenset[int]:
         """Return the ids of pieces that spell one of some texts, after a space or without."""
         return frozenset(i for i, one in enumerate(self._pieces) if one.lstrip(MARK) in texts)
+
+    @cached_property
+    def lettered(self) -> frozenset[int]:
+        """The ids of pieces that end in a letter."""
+        return frozenset(i for i, one in enumerate(self._pieces) if one[-1:].isalpha())
 
     def encode(self, text: str) -> Encoded:
         """Return ids and code-point spans of `text`; raises `InvalidEncoding`."""

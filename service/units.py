@@ -221,12 +221,15 @@ class Units:
         owed = tuple(self._stand_in(one.stand_in) for one in unit.kept)
         turns = [self._stand_in(s) for s, content in unit.carried.items() if is_in_turn(content)]
         target = self.tokenizers["target"]
+        spaced = self._languages["target"].joiner != "" and target.space is not None
+        apart = not any(unit.text[: one.span.start][-1:].isalpha() for one in unit.kept)
         return replace(
             about,
             owed=owed,
             in_turn=frozenset(turns),
             closing=self._closing if final else frozenset(),
-            space=target.space if self._languages["target"].joiner else None,
+            space=target.space if spaced else None,
+            joining=target.lettered if spaced and apart else frozenset(),
         )
 
     def _stand_in(self, character: str) -> int:

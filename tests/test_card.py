@@ -173,6 +173,12 @@ def test_limits_are_those_of_the_model_and_of_training(manifest: Manifest, recip
     assert f"up to {limit} tokens; training saw at most 83" in text
 
 
+def test_names_that_go_over_are_a_limit(manifest: Manifest, recipe: Recipe) -> None:
+    assert "- Names that it has not learnt" not in model_card(manifest, recipe)
+    told = replace(manifest, known_words="known.txt")
+    assert "- Names that it has not learnt" in model_card(told, recipe)
+
+
 def test_every_table_is_whole(manifest: Manifest, recipe: Recipe) -> None:
     lines = model_card(manifest, recipe).splitlines()
     tables = 0

@@ -129,6 +129,19 @@ def test_what_is_owed_comes_before_the_final_mark_and_after_a_space() -> None:
     assert best(begin(about), scores, WORD, about, 1)[0] == FIRST  # no room for the space
 
 
+def test_a_space_comes_between_a_letter_and_a_stand_in() -> None:
+    about = dataclasses.replace(source(FIRST, SECOND), space=OTHER, joining=frozenset({WORD}))
+    scores = np.array([-9, -1, -2, -3, -4], np.float32)
+    written = begin(about).after(WORD, about)
+    assert written is not None
+    token, score, after = best(written, scores, FIRST, about, ROOM)
+    assert (token, score) == (OTHER, -4.0)
+    token, _, after = best(after, scores, WORD, about, ROOM)
+    assert (token, after.owed) == (FIRST, (SECOND,))
+    assert best(after, scores, SECOND, about, ROOM)[0] == SECOND, "no letter stands before it"
+    assert best(written, scores, FIRST, about, 2)[0] == FIRST, "no room for the space"
+
+
 def test_tokens_come_in_the_order_of_a_stable_sort() -> None:
     scores = np.random.default_rng(1).integers(-5, 0, 50).astype(np.float32)
     scores[[7, 20]] = -np.inf

@@ -137,6 +137,17 @@ def test_final_marks_of_other_kinds_are_banned(keeping: Units, text: str, allowe
 
 
 @pytest.mark.parametrize(
+    ("text", "joins"), [("the {n}.", False), ("({n}", False), ("l'{n}", False), ("the{n}", True)]
+)
+def test_what_stands_apart_does_so_in_the_target(keeping: Units, text: str, joins: bool) -> None:
+    about = keeping.owing(Source(3, 0, 1, {}), keeping.text(text, 0, "source"))
+    pieces = keeping.tokenizers["target"]
+    assert about.joining == (frozenset() if joins else pieces.lettered)
+    assert pieces.encode("le chat").ids[-1] in pieces.lettered
+    assert not {pieces.space, pieces.eos, *pieces.encode("!").ids} & pieces.lettered
+
+
+@pytest.mark.parametrize(
     ("text", "is_label"),
     [
         ("The cat", True),
