@@ -12,6 +12,9 @@ from model_export import pictures
 from model_export.compare import SENTENCES, Measured
 from model_export.run import Run
 
+DASHES = ("-", "--", ":")
+"""How lines are drawn that have no colour of their own."""
+
 
 def table(rows: Sequence[Measured]) -> list[list[str]]:
     """Return the table, its header first, as text."""
@@ -50,16 +53,17 @@ def draw(run: Run, rows: Sequence[Measured]) -> list[Path]:
 
 def _curves(rows: Sequence[Measured]) -> Figure:
     sets = list(rows[0].bleu_by_length)
-    size = (6 * len(sets), 4)
+    size = (6 * len(sets) + 2, 4)
     figure, places = plt.subplots(
         1, len(sets), figsize=size, layout="constrained", squeeze=False, sharey=True
     )
     for name, axes in zip(sets, places[0], strict=True):
-        for row in rows:
+        for number, row in enumerate(rows):
             classes, width = row.bleu_by_length[name], 3 if row.name == "none" else 1
-            axes.plot(list(classes), list(classes.values()), "o-", label=row.name, linewidth=width)
+            style = f"oC{number % 10}{DASHES[number // 10 % len(DASHES)]}"
+            axes.plot(list(classes), list(classes.values()), style, label=row.name, linewidth=width)
         axes.set(title=name, xlabel="source length in words", ylabel="BLEU")
-    places[0, 0].legend(fontsize=7)
+    figure.legend(*places[0, 0].get_legend_handles_labels(), fontsize=7, loc="outside right upper")
     return figure
 
 

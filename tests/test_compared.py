@@ -42,3 +42,10 @@ def test_curves_and_matrices_are_drawn(toy_run: Run, tmp_path: Path, drawn: list
     assert labels(page, 0) == (["a", "</s>"], ["b", "c", "</s>"])
     for matrix in matrices(page):
         assert matrix.tolist() == [[0.75, 0.25]] * 3
+
+
+def test_no_two_lines_look_alike(toy_run: Run, tmp_path: Path, drawn: list[Figure]) -> None:
+    rows = [dataclasses.replace(some(f"m{n}"), matrices=[]) for n in range(14)]
+    compared.draw(dataclasses.replace(toy_run, folder=tmp_path), rows)
+    lines = drawn[0].axes[0].get_lines()
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(rows)
