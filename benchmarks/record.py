@@ -18,6 +18,7 @@ from typing import Any
 
 import ctranslate2
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks import ctranslate, filled, interleave, ours, report, results
 from benchmarks.interleave import Candidate
@@ -222,6 +223,10 @@ def draw(points: Sequence[Point], path: Path) -> None:
                 f"beam {point.beam}", at, fontsize=7, xytext=(4, 4), textcoords="offset points"
             )
     axes.set(xlabel="sentences a second", ylabel="BLEU", xscale="log")
+    axes.margins(0.12)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
