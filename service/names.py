@@ -22,8 +22,8 @@ MOST_BYTES = 16 << 20
 SHORTEST_STEM = 5
 LONGEST_ENDING = 3
 
-Names = Callable[[str], list[Span]]
-"""Finds the unknown names of a text, in order."""
+Names = Callable[[str, bool], list[Span]]
+"""Finds the unknown names of a text, in order; each word by itself if they are to stand apart."""
 
 _PART = r"[\p{Lu}&&\p{Latin}][\p{Latin}\p{M}]*+"
 _NAME = rf"(?<![\p{{L}}\p{{M}}\p{{N}}_-]){_PART}(?:-{_PART})*+(?![\p{{L}}\p{{M}}\p{{N}}_-])"
@@ -31,7 +31,7 @@ _NAMES = regex.compile(rf"{_NAME}(?: {_NAME})*+", regex.V1)
 """Words all of whose parts begin with a capital: Saint-Tropez, and not Dis-moi."""
 
 
-def none(text: str) -> list[Span]:
+def none(text: str, apart: bool) -> list[Span]:
     """Return no name: what a bundle without a list finds."""
     return []
 
@@ -57,29 +57,29 @@ class _Known:
         self._words = frozenset(words)
         self._sorted = sorted(words)
 
-    def names(self, text: str) -> list[Span]:
+    def names(self, text: str, apart: bool) -> list[Span]:
         """Return the names of a text that are not known, with their neighbours."""
-        found = []
+        found: list[Span] = []
+        first = next((at for at, one in enumerate(text) if one.isalpha()), 0)
         for match in _NAMES.finditer(text, concurrent=False):
             words = [Span(at, at + len(word)) for at, word in _words(match)]
             while words and self._is_ordinary(words[0].of(text)):
                 del words[0]
             while words and self._is_ordinary(words[-1].of(text)):
                 del words[-1]
-            if any(self._is_unknown(one, text) for one in words):
-                found.append(Span(words[0].start, words[-1].end))
+            if any(self._is_unknown(one.of(text), one.start == first) for one in words):
+                found += words if apart else [Span(words[0].start, words[-1].end)]
         return [] if not found or is_shouted(text) or is_title(text) else found
 
     def _is_ordinary(self, name: str) -> bool:
         """Whether a word is known in small letters, or all its parts are."""
         return self._words.issuperset(name.lower().split("-"))
 
-    def _is_unknown(self, span: Span, text: str) -> bool:
-        name = span.of(text)
+    def _is_unknown(self, name: str, is_first: bool) -> bool:
+        """Whether a word is a name that is not known, or the first word of a text might be."""
         if len(name) < 2 or not self._words.isdisjoint((name, name.lower(), name.capitalize())):
             return False
-        is_first = not any(map(str.isalpha, text[: span.start]))
-        return not (is_first and span.end < len(text) and self._is_like_a_known(name.lower()))
+        return not (is_first and self._is_like_a_known(name.lower()))
 
     def _is_like_a_known(self, word: str) -> bool:
         """Whether a word of some length has the stem of a known one."""

@@ -177,7 +177,8 @@ class Units:
     def given(self, text: str | tuple[str, ...], role: Role) -> Unit:
         """Make a given text or list of words ready; raises `EmptyWord` or `RequestError`."""
         given = self._given(text, role)
-        spans = given.within(self._kept(given.text, role, find if given.words else find_all))
+        apart = given.words is not None
+        spans = given.within(self._kept(given.text, role, find if apart else find_all, apart))
         return self._unit(swap(given.text, spans, self._stand_ins), 0, role, given.words)
 
     def pair(self, source: str | tuple[str, ...], target: str | tuple[str, ...]) -> UnitPair:
@@ -186,7 +187,7 @@ class Units:
         Raises as `given` does.
         """
         near, far = self._given(source, "source"), self._given(target, "target")
-        spans = near.within(self._kept(near.text, "source"))
+        spans = near.within(self._kept(near.text, "source", find, near.words is not None))
         one, other = swap_pair(near.text, far.text, spans, self._stand_ins)
         return UnitPair(
             self._unit(one, 0, "source", near.words), self._unit(other, 0, "target", far.words)
@@ -253,8 +254,11 @@ class Units:
             start += len(word) + len(joiner)
         return _Given(joiner.join(text), tuple(spans))
 
-    def _kept(self, text: str, role: Role, find: Find = find) -> list[Span]:
-        """Return what a translation is to keep: what is no language, and what cannot be read."""
+    def _kept(self, text: str, role: Role, find: Find, apart: bool = False) -> list[Span]:
+        """Return what a translation is to keep: what is no language, and what cannot be read.
+
+        Names of several words stand `apart` where these were given.
+        """
         if not self._stand_ins:
             return []
         found = find(text, self._languages[role].code)
@@ -262,7 +266,7 @@ class Units:
         for span in found:
             taken[span.start : span.end] = b"\1" * len(span)
         more = unknown(text, self.tokenizers[role].knows)
-        more += self._names(text) if role == "source" else []
+        more += self._names(text, apart) if role == "source" else []
         for span in more:
             if not any(taken[span.start : span.end]):
                 found.append(span)

@@ -21,7 +21,7 @@ FIND = names.reader(KNOWN.encode(), "known.txt")
         ("Priya met Lefebvre.", ["Priya", "Lefebvre"]),
         ("The Tom Lefebvre Doors met West Ham North.", ["Tom Lefebvre Doors", "Ham"]),
         ("Thirdly, he met Thirdly", ["Thirdly"]),
-        ("Thirdly", ["Thirdly"]),
+        ("Thirdly", []),
         ("Jean-Luc met \u00c9mile-\u00c9tienne.", ["Jean-Luc", "\u00c9mile-\u00c9tienne"]),
         ("Dvo\u0159a\u0301k met KPMG", ["Dvo\u0159a\u0301k", "KPMG"]),
         ("He met O'Brien's Zoe", ["He", "Brien", "Zoe"]),
@@ -33,11 +33,13 @@ FIND = names.reader(KNOWN.encode(), "known.txt")
     ],
 )
 def test_a_word_with_a_capital_that_is_not_known_is_a_name(text: str, found: list[str]) -> None:
-    assert [span.of(text) for span in FIND(text)] == found
+    assert [span.of(text) for span in FIND(text, False)] == found
+    apart = [span.of(text) for span in FIND(text, True)]
+    assert apart == [word for name in found for word in name.split()]
 
 
 def test_without_a_list_nothing_is_a_name() -> None:
-    assert names.none("I met Priya.") == []
+    assert names.none("I met Priya.", False) == []
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"a" * (names.MOST_BYTES + 1)])
@@ -64,3 +66,7 @@ def test_a_bundle_keeps_the_names_of_its_sources(
     assert not units.text("Tom met Priya.", 0, "target").kept
     pair = units.pair("Tom met Priya.", "Tom a vu Priya.")
     assert list(pair.source.carried.values()) == list(pair.target.carried.values()) == ["Priya"]
+    pair = units.pair(("Ann", "Lee", "met", "Tom"), ("Ann", "Lee"))
+    assert list(pair.source.carried.values()) == ["Ann", "Lee"]
+    assert list(units.pair("Ann Lee met Tom", "Ann Lee").source.carried.values()) == ["Ann Lee"]
+    assert len(units.given(("Ann", "Lee"), "source").kept) == 2
