@@ -2,7 +2,7 @@
 
 A word that mostly begins with a capital is a name. A name is known if an epoch has it often, or if
 its pairs seldom have it in the target: then it is one that is translated. `service.names` says how
-the list is read.
+the list is read. Of Chinese, it holds what only looks like a name of a person.
 """
 
 import re
@@ -14,6 +14,7 @@ from pathlib import Path
 from model_export import corpus
 from model_export.corpus import Floats, Pair
 from model_export.run import Run
+from service import romanisation
 
 FILE = "known.txt"
 LEAST = 1.0
@@ -35,7 +36,8 @@ def write(run: Run, pairs: Sequence[Pair]) -> None:
     """Write the known words of a run's training pairs, if its recipe tells names by them."""
     often = run.recipe.keeping.rare_names
     if often > 0:
-        found = known(pairs, corpus.shares(pairs, run.recipe.corpus), often)
+        listed = known_chinese if run.recipe.bundle.source.words == "jieba" else known
+        found = listed(pairs, corpus.shares(pairs, run.recipe.corpus), often)
         run.path(FILE).write_text("\n".join(found) + "\n", encoding="utf-8")
 
 
@@ -50,6 +52,27 @@ def file(run: Run) -> Path | None:
     if not path.is_file():
         raise FileNotFoundError(ENOENT, "not written yet, run `subwords` first", str(path))
     return path
+
+
+def known_chinese(pairs: Sequence[Pair], shares: Floats, often: float) -> list[str]:
+    """Return what looks like a Chinese name in the sources and is none, or is learnt; as `known`.
+
+    A name counts as copied where the target has it in Latin script. Targets in small letters say
+    nothing of names: assistants' corpora give each language names of its own.
+    """
+    times, seen, copied = (Counter[str]() for _ in range(3))
+    for pair, share in zip(pairs, shares.tolist(), strict=True):
+        if not pair.target[:1].isupper():
+            continue
+        target = _squeezed(pair.target)
+        for span in romanisation.names(pair.source):
+            name = span.of(pair.source)
+            times[name] += share
+            seen[name] += 1
+            copied[name] += _squeezed(romanisation.spelled(name)) in target
+    return sorted(
+        name for name in times if times[name] >= often or _is_translated(seen[name], copied[name])
+    )
 
 
 def known(pairs: Sequence[Pair], shares: Floats, often: float) -> list[str]:
@@ -70,9 +93,17 @@ def known(pairs: Sequence[Pair], shares: Floats, often: float) -> list[str]:
     names = {word: times for word, times in capital.items() if small[word.lower()] < PROPER * times}
     words = {word for word, times in small.items() if times >= LEAST}
     words -= set(map(str.lower, names))
-    translated = {name for name in names if seen[name] >= SEEN}
-    translated = {name for name in translated if copied[name] < COPIED * seen[name]}
+    translated = {name for name in names if _is_translated(seen[name], copied[name])}
     return sorted(words | translated | {name for name, times in names.items() if times >= often})
+
+
+def _squeezed(text: str) -> str:
+    """Return a text as all ways to write Chinese names have it: Xiaoming, Xiao Ming, Xiao-ming."""
+    return re.sub(r"[\s'’-]", "", text.lower())
+
+
+def _is_translated(seen: int, copied: int) -> bool:
+    return seen >= SEEN and copied < COPIED * seen
 
 
 def _cased(text: str) -> Iterator[str]:

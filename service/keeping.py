@@ -11,7 +11,7 @@ and swapped back afterwards.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -20,16 +20,23 @@ from service.segmentation import Span
 STAND_INS = "\x01\x02\x03\x04\x05\x06\x07\x08"
 """All there are. Those that a text has itself are kept like anything else that is no language."""
 
+Spell = Callable[[str], str]
+"""How a target writes what it keeps."""
+
 _NOT_STAND_INS = dict.fromkeys(map(ord, STAND_INS), "\x0e")
 """What those of a text are read as that stand for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A stretch of a text that goes over as it is, and the character that stands for it."""
+    """A stretch of a text that goes over, the character that stands for it, and how it is written.
+
+    That is as it stands, but for names in another script.
+    """
 
     span: Span
     stand_in: str
+    written: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +59,16 @@ class Swapped:
         )
 
 
-def swap(text: str, spans: Iterable[Span], order: str = STAND_INS) -> Swapped:
+def swap(text: str, spans: Iterable[Span], order: str = STAND_INS, spell: Spell = str) -> Swapped:
     """Swap stretches for the stand-ins in order; like ones share one, and the rest stays."""
     found = list(spans)
     contents = dict.fromkeys(span.of(text) for span in found)
     known = dict(zip(contents, order, strict=False))
-    kept = [Kept(span, known[span.of(text)]) for span in found if span.of(text) in known]
+    kept = [
+        Kept(span, known[content], spell(content))
+        for span in found
+        if (content := span.of(text)) in known
+    ]
     return swap_kept(text, kept)
 
 
@@ -69,19 +80,23 @@ def swap_in(text: str, carried: Mapping[str, str]) -> Swapped:
         for span in occurrences(text, content):
             if not any(taken[span.start : span.end]):
                 taken[span.start : span.end] = b"\1" * len(span)
-                kept.append(Kept(span, stand_in))
+                kept.append(Kept(span, stand_in, content))
     return swap_kept(text, sorted(kept, key=lambda one: one.span.start))
 
 
 def swap_pair(
-    source: str, target: str, spans: Iterable[Span], order: str = STAND_INS
+    source: str,
+    target: str,
+    spans: Iterable[Span],
+    order: str = STAND_INS,
+    spell: Spell = str,
 ) -> tuple[Swapped, Swapped]:
     """Swap those stretches of a source that its target has as many times, in both."""
     found = list(spans)
     asked = Counter(span.of(source) for span in found)
-    shared = {content for content, n in asked.items() if len(occurrences(target, content)) == n}
-    near = swap(source, (span for span in found if span.of(source) in shared), order)
-    far = swap_in(target, {one.stand_in: one.span.of(source) for one in near.kept})
+    shared = {one for one, n in asked.items() if len(occurrences(target, spell(one))) == n}
+    near = swap(source, (span for span in found if span.of(source) in shared), order, spell)
+    far = swap_in(target, {one.stand_in: one.written for one in near.kept})
     if Counter(one.stand_in for one in near.kept) != Counter(one.stand_in for one in far.kept):
         return swap_kept(source, []), swap_kept(target, [])  # one lies within another
     return near, far
@@ -97,7 +112,7 @@ def restore(text: str, carried: Mapping[str, str]) -> Swapped:
     for character in text:
         content = carried.get(character, character)
         if character in carried:
-            kept.append(Kept(Span(at, at + len(content)), character))
+            kept.append(Kept(Span(at, at + len(content)), character, content))
         parts.append(content)
         at += len(content)
     return Swapped(text, "".join(parts), tuple(kept))

@@ -4,7 +4,8 @@ A bundle may list the words of its source language that its model knows, and the
 that it translates (Londres) or has read often (Tom). Another word with a capital is taken for a
 name, which goes over as it is, together with the names beside it: Bobby Fischer. In a title or in
 capitals, a capital tells nothing; at the beginning of a text little, so that one which looks like
-another form of a known word is none: Thirdly, Marchons.
+another form of a known word is none: Thirdly, Marchons. Chinese names of persons are told by their
+surnames, and written in Latin script where the target is.
 """
 
 from bisect import bisect_left
@@ -12,6 +13,7 @@ from collections.abc import Callable
 
 import regex
 
+from service import romanisation, scripts
 from service.errors import DamagedBundle
 from service.legible import is_shouted, is_title
 from service.segmentation import Span
@@ -36,8 +38,8 @@ def none(text: str, apart: bool) -> list[Span]:
     return []
 
 
-def reader(content: bytes, file: str) -> Names:
-    """Return what finds names by a list of known words, one a line, in UTF-8.
+def reader(content: bytes, file: str, language: str) -> Names:
+    """Return what finds names in a language by a list of known words, one a line, in UTF-8.
 
     A word in small letters is known however it is written, one with a capital with that or more.
     Raises `DamagedBundle`.
@@ -45,9 +47,27 @@ def reader(content: bytes, file: str) -> Names:
     if len(content) > MOST_BYTES:
         raise DamagedBundle(f"{file} has {len(content)} bytes; at most {MOST_BYTES} are read")
     try:
-        return _Known(content.decode("utf-8").splitlines()).names
+        known = content.decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise DamagedBundle(f"{file} is no UTF-8: {error}") from error
+    return _chinese(frozenset(known)) if _base(language) == "zh" else _Known(known).names
+
+
+def speller(source: str, target: str) -> Callable[[str], str]:
+    """Return how names are written in a target: Chinese ones in Latin script."""
+    return romanisation.spelled if _base(source) == "zh" != _base(target) else str
+
+
+def _base(language: str) -> str:
+    return language.split("-")[0].lower()
+
+
+def _chinese(known: frozenset[str]) -> Names:
+    def names(text: str, apart: bool) -> list[Span]:
+        plain = scripts.read(text, "zh")
+        return [span for span in romanisation.names(plain) if span.of(plain) not in known]
+
+    return names
 
 
 class _Known:

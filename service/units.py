@@ -53,7 +53,7 @@ class Unit:
     @property
     def carried(self) -> dict[str, str]:
         """What each stand-in stands for."""
-        return {one.stand_in: one.span.of(self.text) for one in self.kept}
+        return {one.stand_in: one.written for one in self.kept}
 
     @property
     def is_kept(self) -> bool:
@@ -126,7 +126,9 @@ class Units:
         if len(set(self._stand_ins)) < len(self._stand_ins):
             raise DamagedBundle(f"{manifest.name}: stand_ins has one of them twice")
         file = manifest.known_words
-        self._names = names.reader(bundle.read(file), file) if file else names.none
+        codes = manifest.source.code, manifest.target.code
+        self._names = names.reader(bundle.read(file), file, codes[0]) if file else names.none
+        self._spell = names.speller(*codes)
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""
         spelled = self.tokenizers["target"].spelled
@@ -155,7 +157,7 @@ class Units:
     def text(self, text: str, start: int, role: Role) -> Unit:
         """Make a text ready that begins at `start` of the whole; what it keeps is swapped."""
         kept = self._kept(text, role, find_all)
-        return self._unit(swap(text, kept, self._stand_ins), start, role)
+        return self._unit(swap(text, kept, self._stand_ins, self._spell), start, role)
 
     def untagged(self, unit: Unit) -> "Bare | None":
         """Return a source without its marks, ready; None if it has none, or nothing else."""
@@ -179,7 +181,8 @@ class Units:
         given = self._given(text, role)
         apart = given.words is not None
         spans = given.within(self._kept(given.text, role, find if apart else find_all, apart))
-        return self._unit(swap(given.text, spans, self._stand_ins), 0, role, given.words)
+        swapped = swap(given.text, spans, self._stand_ins, self._spell)
+        return self._unit(swapped, 0, role, given.words)
 
     def pair(self, source: str | tuple[str, ...], target: str | tuple[str, ...]) -> UnitPair:
         """Make a given pair ready, of which that is kept which both sides have.
@@ -188,7 +191,7 @@ class Units:
         """
         near, far = self._given(source, "source"), self._given(target, "target")
         spans = near.within(self._kept(near.text, "source", find, near.words is not None))
-        one, other = swap_pair(near.text, far.text, spans, self._stand_ins)
+        one, other = swap_pair(near.text, far.text, spans, self._stand_ins, self._spell)
         return UnitPair(
             self._unit(one, 0, "source", near.words), self._unit(other, 0, "target", far.words)
         )

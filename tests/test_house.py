@@ -21,7 +21,7 @@ GROUPS = {
     ),
     1.25: (
         *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),
-        *("marks", "names", "pulse", "patience", "deadline", "turns"),
+        *("marks", "romanisation", "names", "pulse", "patience", "deadline", "turns"),
     ),
     1.5: ("tagging", "hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     1.75: ("manifest",),
@@ -77,10 +77,11 @@ OWNERS = {
     "sentencex": {"service.segmentation"},
     "opencc": {"service.scripts"},
     "regex": {
-        *("service.legible", "service.marks", "service.names"),
+        *("service.legible", "service.marks", "service.names", "service.romanisation"),
         *("service.untranslatable", "service.words"),
     },
-    "rjieba": {"service.words"},
+    "pypinyin": {"service.romanisation"},
+    "rjieba": {"service.romanisation", "service.words"},
 }
 """Libraries that one file, or few, may import; that file translates their errors."""
 

@@ -49,6 +49,20 @@ def test_what_has_a_hyphen_counts_whole_and_in_parts() -> None:
     assert {"Jean", "Jean-Luc", "Luc", "known", "well", "well-known"} < set(found)
 
 
+def test_chinese_names_that_targets_romanise_are_not_known() -> None:
+    texts = [
+        *[("汤姆来了。", "Tom came.")] * 2,
+        *[("张伟来了。", "Zhang Wei came.")] * 2,
+        *[("小明来了。", "Xiao Ming came.")] * 2,
+        *[("李雷来了。", "play john")] * 2,
+        ("王菲来了。", "Faye Wong came."),
+    ]
+    pairs = [Pair(source, target, "a") for source, target in texts]
+    shares = np.ones(len(pairs), np.float32)
+    assert known.known_chinese(pairs, shares, 3.0) == ["汤姆"]
+    assert "张伟" in known.known_chinese(pairs, shares, 2.0)
+
+
 def test_a_run_has_its_words_written_if_its_recipe_asks_for_names(
     toy_run: Run, tmp_path: Path
 ) -> None:

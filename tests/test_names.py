@@ -7,11 +7,12 @@ import pytest
 from service import names
 from service.bundle import Bundle
 from service.errors import DamagedBundle
-from service.keeping import STAND_INS
+from service.keeping import STAND_INS, restore, swap, swap_pair
+from service.segmentation import Span
 from service.units import Units
 
 KNOWN = "door\nmet\nnorth\nopen\nthe\nthird\nto\nwest\nLondon\nTom\n\u00c9tats-Unis\n"
-FIND = names.reader(KNOWN.encode(), "known.txt")
+FIND = names.reader(KNOWN.encode(), "known.txt", "en")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,28 @@ def test_a_word_with_a_capital_that_is_not_known_is_a_name(text: str, found: lis
     assert apart == [word for name in found for word in name.split()]
 
 
+def test_chinese_names_are_those_that_are_not_known() -> None:
+    find = names.reader("汤姆\n".encode(), "known.txt", "zh-Hans")
+    for text, found in (("汤姆和张伟来了。", "张伟"), ("湯姆和張偉來了。", "張偉")):
+        assert [span.of(text) for span in find(text, False)] == [found]
+
+
+def test_chinese_names_are_written_in_the_script_of_the_target() -> None:
+    spell = names.speller("zh-Hant", "en")
+    swapped = swap("张伟用`ls`。", [Span(0, 2), Span(3, 7)], spell=spell)
+    carried = {one.stand_in: one.written for one in swapped.kept}
+    assert list(carried.values()) == ["Zhang Wei", "`ls`"]
+    assert restore(swapped.text, carried).whole == "Zhang Wei用`ls`。"
+    assert names.speller("zh", "zh-Hant")("张伟") == "张伟"
+    assert names.speller("en", "zh")("Priya") == "Priya"
+
+
+def test_a_pair_has_a_name_in_both_scripts() -> None:
+    spans = [Span(0, 2)]
+    near, far = swap_pair("张伟来了", "Zhang Wei came", spans, spell=names.speller("zh", "en"))
+    assert (near.text, far.text) == ("\x01来了", "\x01 came")
+
+
 def test_without_a_list_nothing_is_a_name() -> None:
     assert names.none("I met Priya.", False) == []
 
@@ -45,7 +68,7 @@ def test_without_a_list_nothing_is_a_name() -> None:
 @pytest.mark.parametrize("content", [b"\xff", b"a" * (names.MOST_BYTES + 1)])
 def test_a_list_that_cannot_be_read_damages_a_bundle(content: bytes) -> None:
     with pytest.raises(DamagedBundle, match=r"known\.txt"):
-        names.reader(content, "known.txt")
+        names.reader(content, "known.txt", "en")
 
 
 def test_a_bundle_keeps_the_names_of_its_sources(

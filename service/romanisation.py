@@ -1,0 +1,143 @@
+"""Chinese names of persons: where a text has them, and how Latin script writes them (Hanyu Pinyin).
+
+    张伟          Zhang Wei         欧阳修        Ouyang Xiu
+    王先生        Wang              小明          Xiaoming
+    小王          Xiao Wang         陈西安        Chen Xi'an
+
+The dictionary that cuts Chinese into words also tells names; only those count that begin with a
+common surname, or with one of the syllables that nicknames begin with. ISO 7098:2015 for spelling,
+without tones; surnames have readings of their own.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+import regex
+
+from service import scripts
+from service.segmentation import Span
+
+SURNAMES = frozenset(
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈"
+    "姚卢姜崔钟谭陆汪范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤"
+    "温康施文牛樊葛邢安齐易乔伍庞颜倪庄聂章鲁岳翟殷詹申欧耿关兰焦俞左柳甘祝包宁尚符舒阮柯纪梅童凌毕单季裴"
+    "霍涂成苗谷盛曲翁冉骆蓝路游辛靳管柴蒙鲍华喻祁蒲房滕屈饶解牟艾尤阳时穆农司卓古吉缪简车项连芦麦褚娄窦戚岑"
+)
+"""Three hundred or so that nearly all Chinese have, in simplified characters."""
+
+COMPOUND = ("欧阳", "司马", "上官", "诸葛", "司徒", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐")
+"""Surnames of two characters."""
+
+NICK = frozenset("小老阿")
+"""What stands before a surname, or before one syllable of a given name, among friends."""
+
+TITLES = (
+    *(
+        "先生",
+        "女士",
+        "小姐",
+        "太太",
+        "夫人",
+        "老师",
+        "教授",
+        "医生",
+        "大夫",
+        "博士",
+        "护士",
+        "律师",
+    ),
+    *(
+        "经理",
+        "总统",
+        "主席",
+        "总理",
+        "部长",
+        "校长",
+        "主任",
+        "师傅",
+        "同学",
+        "同志",
+        "警官",
+        "队长",
+    ),
+    *("老板", "阿姨", "叔叔", "奶奶", "爷爷", "大哥", "大姐", "家"),
+)
+"""What follows a surname that stands alone."""
+
+_NEXT = frozenset("来去说是在有的了和也都不很住给对到把被要会想看就叫能问吃又还让")
+"""What no given name of two characters ends in, but what follows a name does."""
+
+_READINGS: Mapping[str, str] = {
+    "曾": "zeng",
+    "单": "shan",
+    "解": "xie",
+    "任": "ren",
+    "缪": "miao",
+    "翟": "zhai",
+    "尉迟": "yuchi",
+}
+"""Readings of surnames that are not those of the characters elsewhere."""
+
+_HAN = regex.compile(r"\p{Han}++")
+
+
+def names(text: str) -> list[Span]:
+    """Return where a Chinese text has names of persons, titles left out, in order."""
+    if _HAN.search(text, concurrent=False) is None:
+        return []
+    import rjieba  # loads a dictionary, which only servers of Chinese need
+
+    found: list[Span] = []
+    plain = scripts.read(text, "zh")
+    at = 0
+    tagged = [*rjieba.tag(plain), ("", "")]
+    for (word, tag), (following, _) in pairwise(tagged):
+        found += (Span(at + one.start, at + one.end) for one in _within(word, tag, following))
+        at += len(word)
+    return found
+
+
+def _within(word: str, tag: str, following: str) -> Iterator[Span]:
+    """Yield the name in a word of the dictionary, or of its model of unseen ones, if it is one."""
+    title = next((one for one in TITLES if word.endswith(one)), "")
+    end = len(word) - len(title)
+    if end == 3 and word[2] in _NEXT:
+        end = 2
+    if len(word) == 1 and word in SURNAMES and following in TITLES:
+        yield Span(0, 1)
+    elif len(word) == 2 and word[0] == "姓" and word[1] in SURNAMES:
+        yield Span(1, 2)
+    elif tag == "nr" and (_is_name(word[:end]) or (title and word[:end] in SURNAMES)):
+        yield Span(0, end)
+
+
+def _is_name(word: str) -> bool:
+    if word.startswith(COMPOUND):
+        return 3 <= len(word) <= 4
+    if word[:1] in NICK:
+        return len(word) == 2
+    return 2 <= len(word) <= 3 and word[0] in SURNAMES
+
+
+def spelled(name: str) -> str:
+    """Return a Chinese name in Latin script: Zhang Wei. What is not all Chinese stays as it is."""
+    if _HAN.fullmatch(name, concurrent=False) is None:
+        return name
+    plain = scripts.read(name, "zh")
+    if plain[0] in NICK and len(plain) == 2 and plain[1] not in SURNAMES:
+        return _joined(plain).capitalize()
+    size = 2 if plain.startswith(COMPOUND) and len(plain) > 2 else 1
+    family, given = plain[:size], plain[size:]
+    return f"{_joined(family).capitalize()} {_joined(given).capitalize()}".rstrip()
+
+
+def _joined(characters: str) -> str:
+    """Return the syllables of characters as one word, an apostrophe where one could be misread."""
+    from pypinyin import lazy_pinyin
+
+    if characters in _READINGS:
+        return _READINGS[characters]
+    made = ""
+    for syllable in lazy_pinyin(list(characters), v_to_u=True):
+        made += f"'{syllable}" if made and syllable[0] in "aeo" else syllable
+    return made
