@@ -78,6 +78,19 @@ def test_everyday_sentences(name: str, text: str, links: set[tuple[str, str]]) -
     assert links <= linked(made.sentences[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "careless", "careful"),
+    [
+        ("en-zh", "who are you", "Who are you?"),
+        ("en-fr", "who are you", "Who are you?"),
+        ("zh-en", "\u4f60\u662f\u8c01", "\u4f60\u662f\u8c01\uff1f"),
+    ],
+)
+def test_careless_writing_is_read_as_well(name: str, careless: str, careful: str) -> None:
+    one, other = asyncio.run(opened(name).translate([careless, careful], Options()))
+    assert one.text == other.text
+
+
 @pytest.mark.parametrize("beam", [1, 4])
 def test_the_words_that_it_began_with(beam: int) -> None:
     (made,) = asyncio.run(opened("en-zh").translate(["Who are you?"], Options(beam_size=beam)))
