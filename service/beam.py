@@ -119,7 +119,7 @@ class Beam:
         lost.sort()
         found = [(beam, token, -loss) for loss, token, beam in lost[:wide]]
         source = self._trail.source
-        return self._mended(found, outputs, rows) if source.owed or source.is_label else found
+        return self._mended(found, outputs, rows) if source.owed or source.ending else found
 
     def _mended(
         self, found: list[tuple[int, int, float]], outputs: Outputs, rows: Sequence[int]

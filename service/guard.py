@@ -5,7 +5,7 @@ has it. So one that is not owed is never written, and a sentence does not end be
 one is: what the model thinks best of those still owed comes, after a space, in the place of
 `</s>` or of the sentence's final mark, and in any case before the length limit leaves no room.
 Nor is a sentence that asks answered by one that states: other final marks than its own are banned.
-A label, which has none, ends where the model would write one.
+A label, which has none, ends where the model would write one, unless that is an abbreviation's.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,10 @@ from service.hypotheses import UNGUARDED, Floats, Source
 from service.repetition import Loops
 
 ENDS_FROM = -5.5
-"""From which log-probability of `</s>` on a banned mark is the end, and no abbreviation's."""
+"""From which log-probability of `</s>` on a mark is the end, and no abbreviation's."""
+
+NEAR = 3
+"""A mark so soon after another is an abbreviation's, as in a.m."""
 
 
 class Written(NamedTuple):
@@ -95,8 +98,10 @@ def instead(
     That of a label's end is that of the mark which it replaces; scores are of a step, (V,).
     """
     score = float(scores[token])
-    if source.is_label and token in source.banned and float(scores[source.eos]) >= ENDS_FROM:
-        token = source.eos
+    if token in source.ending and float(scores[source.eos]) >= ENDS_FROM:
+        *before, last = (None, *written.loops.last[-NEAR:])
+        if last in source.ending or source.ending.isdisjoint(before):
+            token = source.eos
     if written.must_pay(token, left, source):
         token = written.payment(scores, left, source)
         score = float(scores[token])
@@ -111,7 +116,8 @@ def best(written: Written, scores: Floats, first: int, source: Source, left: int
 
     `left` is how many tokens there is room for.
     """
-    if not written.owed and (usual := written.after(first, source)) is not None:
+    is_usual = not written.owed and first not in source.ending
+    if is_usual and (usual := written.after(first, source)) is not None:
         return Next(first, float(scores[first]), usual)
     for token in _likeliest(scores, first):
         token, score = instead(written, token, scores, source, left)

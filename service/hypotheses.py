@@ -102,7 +102,7 @@ class Source:
     tokens in `stand_ins` it holds exactly those in `owed`, those `in_turn` in the order in which
     they are owed, and all of them before one that is `closing`. `space` is a token that sets what
     follows apart, and stands between one that is `joining` and a stand-in. It holds none that are
-    `banned`; where a label would, it ends.
+    `banned`, and ends where one that is `ending` would end it.
     """
 
     length: int
@@ -117,7 +117,7 @@ class Source:
     space: int | None = None
     joining: frozenset[int] = frozenset()
     banned: frozenset[int] = frozenset()
-    is_label: bool = False
+    ending: frozenset[int] = frozenset()
 
 
 def whole_path(

@@ -219,7 +219,7 @@ class Units:
         if final:
             about = replace(about, banned=self._others[final])
         elif unit.is_label:
-            about = replace(about, banned=self._stating, is_label=True)
+            about = replace(about, ending=self._stating)
         if not unit.kept:
             return about
         owed = tuple(self._stand_in(one.stand_in) for one in unit.kept)

@@ -102,17 +102,22 @@ def test_what_is_banned_is_never_written() -> None:
     assert begin(about).after(WORD, about) is None
 
 
-def test_a_label_ends_where_a_mark_would_come() -> None:
-    about = dataclasses.replace(source(), banned=frozenset({WORD}), is_label=True)
+def test_a_label_ends_where_a_mark_would_end_it() -> None:
+    about = dataclasses.replace(source(copies=9), ending=frozenset({WORD}))
     scores = np.array([-5, -7, -8, -1, -3], np.float32)
     token, score, _ = best(begin(about), scores, WORD, about, ROOM)
     assert (token, score) == (EOS, -1.0)
-    scores[EOS] = ENDS_FROM - 0.1  # as behind an abbreviation
-    assert best(begin(about), scores, WORD, about, ROOM)[0] == OTHER
+    unlikely = scores.copy()
+    unlikely[EOS] = ENDS_FROM - 0.1
+    token, score, written = best(begin(about), unlikely, WORD, about, ROOM)
+    assert (token, score) == (WORD, -1.0), "as in an abbreviation"
+    assert best(written, scores, WORD, about, ROOM)[0] == EOS, "which has no two in a row"
+    token, _, written = best(written, scores, OTHER, about, ROOM)
+    assert best(written, scores, WORD, about, ROOM)[0] == WORD, "which may have two"
 
 
 def test_a_label_owes_what_any_text_does() -> None:
-    about = dataclasses.replace(source(FIRST), banned=frozenset({WORD}), is_label=True)
+    about = dataclasses.replace(source(FIRST), ending=frozenset({WORD}))
     scores = np.array([-5, -7, -8, -1, -3], np.float32)
     token, score, written = best(begin(about), scores, WORD, about, ROOM)
     assert (token, score, written.owed) == (FIRST, -7.0, ())

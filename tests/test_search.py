@@ -205,7 +205,7 @@ def test_a_hypothesis_may_not_run_in_circles(beams: int) -> None:
 
 @pytest.mark.parametrize("beams", [1, 2, 3])
 def test_a_label_ends_where_a_mark_would_come(beams: int) -> None:
-    about = dataclasses.replace(SOURCE, eos=5, banned=frozenset({3}), is_label=True)
+    about = dataclasses.replace(SOURCE, eos=5, ending=frozenset({3}))
     search: Search = Greedy(about, 30) if beams == 1 else Beam(about, 30, beams, 1)
     while search.paths is None:
         search.advance(circling(beams), list(range(beams)))

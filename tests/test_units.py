@@ -166,9 +166,9 @@ def test_labels_get_no_full_stop(keeping: Units, text: str, is_label: bool) -> N
     assert unit.is_label == is_label
     about = keeping.owing(Source(3, 0, 1, {}), unit)
     spelled = keeping.tokenizers["target"].spelled
-    assert (spelled((".", "!")) <= about.banned) == is_label
-    assert about.is_label == is_label
-    assert not (is_label and about.banned & spelled(("?", "？")))
+    assert (spelled((".", "!")) <= about.ending) == is_label
+    assert not about.ending & spelled(("?", "？"))
+    assert not (is_label and about.banned)
 
 
 def test_a_text_without_words_is_kept_as_it_is(keeping: Units) -> None:
