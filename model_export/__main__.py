@@ -72,7 +72,7 @@ def subwords(
     if not keep:
         train_subwords(sources, options.size, options, source, run.source_model)
         train_subwords(targets, options.size, options, target, run.target_model)
-    known.write(run, pairs)
+    known.write(run, pairs, shares)
     encode_corpus(run, pairs)
 
 

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from errno import ENOENT
 from pathlib import Path
 
-from model_export import corpus
 from model_export.corpus import Floats, Pair
 from model_export.run import Run
-from service import romanisation
+from service import romanisation, scripts
 
 FILE = "known.txt"
 LEAST = 1.0
@@ -24,20 +23,20 @@ PROPER = 0.1
 """How often, of the times with a capital, a word has small letters if it is no name."""
 
 COPIED = 0.5
-"""A name that fewer of its pairs have in the target is translated, if there are"""
+"""A name of which a smaller share of the pairs has it in the target too is translated."""
 
 SEEN = 2
-"""pairs of it, or more."""
+"""How many pairs of a name it takes to tell."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 
-def write(run: Run, pairs: Sequence[Pair]) -> None:
-    """Write the known words of a run's training pairs, if its recipe tells names by them."""
+def write(run: Run, pairs: Sequence[Pair], shares: Floats) -> None:
+    """Write the words known from training pairs, if the recipe asks for them; shares (pairs,)."""
     often = run.recipe.keeping.rare_names
     if often > 0:
-        listed = known_chinese if run.recipe.bundle.source.words == "jieba" else known
-        found = listed(pairs, corpus.shares(pairs, run.recipe.corpus), often)
+        is_chinese = scripts.is_chinese(run.recipe.bundle.source.code)
+        found = (known_chinese if is_chinese else known)(pairs, shares, often)
         run.path(FILE).write_text("\n".join(found) + "\n", encoding="utf-8")
 
 

@@ -50,16 +50,13 @@ def reader(content: bytes, file: str, language: str) -> Names:
         known = content.decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise DamagedBundle(f"{file} is no UTF-8: {error}") from error
-    return _chinese(frozenset(known)) if _base(language) == "zh" else _Known(known).names
+    return _chinese(frozenset(known)) if scripts.is_chinese(language) else _Known(known).names
 
 
 def speller(source: str, target: str) -> Callable[[str], str]:
     """Return how names are written in a target: Chinese ones in Latin script."""
-    return romanisation.spelled if _base(source) == "zh" != _base(target) else str
-
-
-def _base(language: str) -> str:
-    return language.split("-")[0].lower()
+    is_foreign = scripts.is_chinese(source) and not scripts.is_chinese(target)
+    return romanisation.spelled if is_foreign else str
 
 
 def _chinese(known: frozenset[str]) -> Names:

@@ -82,15 +82,14 @@ _HAN = regex.compile(r"\p{Han}++")
 
 
 def names(text: str) -> list[Span]:
-    """Return where a Chinese text has names of persons, titles left out, in order."""
+    """Return where a text in simplified Chinese has names of persons, without titles, in order."""
     if _HAN.search(text, concurrent=False) is None:
         return []
     import rjieba  # loads a dictionary, which only servers of Chinese need
 
     found: list[Span] = []
-    plain = scripts.read(text, "zh")
     at = 0
-    tagged = [*rjieba.tag(plain), ("", "")]
+    tagged = [*rjieba.tag(text), ("", "")]
     for (word, tag), (following, _) in pairwise(tagged):
         found += (Span(at + one.start, at + one.end) for one in _within(word, tag, following))
         at += len(word)
@@ -99,16 +98,17 @@ def names(text: str) -> list[Span]:
 
 def _within(word: str, tag: str, following: str) -> Iterator[Span]:
     """Yield the name in a word of the dictionary, or of its model of unseen ones, if it is one."""
-    title = next((one for one in TITLES if word.endswith(one)), "")
-    end = len(word) - len(title)
-    if end == 3 and word[2] in _NEXT:
-        end = 2
     if len(word) == 1 and word in SURNAMES and following in TITLES:
         yield Span(0, 1)
     elif len(word) == 2 and word[0] == "姓" and word[1] in SURNAMES:
         yield Span(1, 2)
-    elif tag == "nr" and (_is_name(word[:end]) or (title and word[:end] in SURNAMES)):
-        yield Span(0, end)
+    elif tag == "nr":
+        title = next((one for one in TITLES if word.endswith(one)), "")
+        end = len(word) - len(title)
+        if end == 3 and word[2] in _NEXT:
+            end = 2
+        if _is_name(word[:end]) or (title and word[:end] in SURNAMES):
+            yield Span(0, end)
 
 
 def _is_name(word: str) -> bool:

@@ -27,10 +27,14 @@ def variant(code: str | None) -> str | None:
     return named[0] if named else "zh-Hant"
 
 
+def is_chinese(language: str) -> bool:
+    """Whether a BCP-47 code is of Chinese, in whichever script."""
+    return language.split("-")[0].lower() == "zh"
+
+
 def read(text: str, language: str) -> str:
     """Return a text as a model of a language reads it: Chinese in simplified characters."""
-    is_chinese = language.split("-")[0].lower() == "zh"
-    return _convert(text, _READ) if is_chinese and not text.isascii() else text
+    return _convert(text, _READ) if is_chinese(language) and not text.isascii() else text
 
 
 def written(text: str, script: str | None) -> str:

@@ -226,7 +226,8 @@ class Units:
         turns = [self._stand_in(s) for s, content in unit.carried.items() if is_in_turn(content)]
         target = self.tokenizers["target"]
         spaced = self._languages["target"].joiner != "" and target.space is not None
-        apart = not any(unit.text[: one.span.start][-1:].isalpha() for one in unit.kept)
+        befores = (unit.text[max(0, one.span.start - 1) : one.span.start] for one in unit.kept)
+        apart = not any(map(str.isalpha, befores))
         return replace(
             about,
             owed=owed,

@@ -68,13 +68,14 @@ def test_a_run_has_its_words_written_if_its_recipe_asks_for_names(
 ) -> None:
     run = replace(toy_run, folder=tmp_path)
     pairs = corpus.training_pairs(run.data, run.recipe.corpus)
-    known.write(run, pairs)
+    shares = corpus.shares(pairs, run.recipe.corpus)
+    known.write(run, pairs, shares)
     assert known.file(run) is None
     assert not list(tmp_path.iterdir())
     telling = replace(run, recipe=replace(run.recipe, keeping=Keeping(True, 0.0, 5.0)))
     with pytest.raises(FileNotFoundError, match=r"run `subwords` first"):
         known.file(telling)
-    known.write(telling, pairs)
+    known.write(telling, pairs, shares)
     path = known.file(telling)
     assert path is not None
     assert {"cat", "dog"} < set(path.read_text(encoding="utf-8").splitlines())

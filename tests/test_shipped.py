@@ -144,13 +144,32 @@ def sentences(name: str) -> list[str]:
     return [*file.read_text(encoding="utf-8").splitlines()[::20], "I don't know 你好 😀."]
 
 
+STRANGERS = [
+    ("en-fr", "My friend Priya lives in Hyderabad.", ["Priya", "Hyderabad"]),
+    ("fr-en", "Sophie Lefebvre travaille chez Renault.", ["Sophie Lefebvre", "Renault"]),
+    ("en-zh", "Have you met Zendaya?", ["Zendaya"]),
+    ("zh-en", "\u97e9\u6885\u6885\u559c\u6b22\u82f9\u679c\u3002", ["Han Meimei"]),
+    ("zh-en", "\u5f35\u5049\u6628\u5929\u4f86\u4e86\u3002", ["Zhang Wei"]),
+]
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize(("name", "text", "strangers"), STRANGERS)
+def test_names_that_a_bundle_does_not_know_come_over(
+    name: str, text: str, strangers: list[str], beam: int
+) -> None:
+    [one] = asyncio.run(opened(name).translate([text], Options(beam_size=beam)))
+    words = [word.text for word in one.sentences[0].best.target.words]
+    assert [words.count(stranger) for stranger in strangers] == [1] * len(strangers)
+
+
 LABELS = [
-    ("en-fr", "Delete the account", ""),
+    ("en-fr", "The cat is on the table", ""),
     ("en-fr", "Who are you", "?"),
-    ("en-zh", "Click here", ""),
+    ("en-zh", "The cat is on the table", ""),
     ("fr-en", "Le chat est sur la table", ""),
     ("fr-en", "Comment ça va", "?"),
-    ("zh-en", "\u70b9\u51fb\u8fd9\u91cc", ""),
+    ("zh-en", "\u732b\u5728\u684c\u5b50\u4e0a", ""),
 ]
 
 
