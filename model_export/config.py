@@ -249,8 +249,9 @@ class Refinement:
     It translates `pairs` of the training pairs, and the texts in the first column of other
     `files` whose corpus id is one of `corpora`. Those of `back_files` and `back_corpora` are
     of the target language: the bundle of the other direction translates them back. Then the
-    model is trained on for `steps`. `origins` are those of all these corpora, from the
-    catalogue where there is one.
+    model is trained on for `steps`. What a training pair was translated to is learnt if its
+    chrF against the reference is `least_chrf` or more. `origins` are those of all these corpora,
+    from the catalogue where there is one.
     """
 
     beam_size: int
@@ -262,6 +263,7 @@ class Refinement:
     learning_rate: float
     back_files: tuple[str, ...] = ()
     back_corpora: tuple[str, ...] = ()
+    least_chrf: float = 0.0
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
 

@@ -1,9 +1,9 @@
 """What trained models teach: what beam search and several of them find, learnt by greedy search.
 
 Sequence-level knowledge distillation and interpolation (Kim and Rush 2016). The teachers are the
-run's own graphs and any other bundles of its direction; all hypotheses of their beams compete. Of
-a training pair, the one closest to the reference by chrF is taken; of a text that has no
-translation, the one that is likeliest by all teachers together. The student is the run's model,
+run's own graphs and any other bundles of its direction; all hypotheses of their beams compete. Of a
+training pair, the one closest to the reference by chrF is taken, if it is close; of a text that has
+no translation, the one that is likeliest by all teachers together. The student is the run's model,
 trained on for a while on the training pairs and on these (`refine`).
 """
 
@@ -95,8 +95,9 @@ def _choose(run: Run, teachers: Sequence[Translator], some: Sequence[tuple[str, 
     asked = [(n, text) for n in open_ones for text in found[n] if len(teachers) > 1]
     likely = _likelihoods(teachers, [Pair(sources[n], text) for n, text in asked])
     scores = dict(zip(asked, likely, strict=True))
+    least = run.recipe.refinement.least_chrf
     return [
-        _closest(found[n], reference) if reference else _likeliest(found[n], n, scores)
+        _closest(found[n], reference, least) if reference else _likeliest(found[n], n, scores)
         for n, (_, reference) in enumerate(some)
     ]
 
@@ -117,11 +118,11 @@ def _likelihoods(teachers: Sequence[Translator], pairs: Sequence[Pair]) -> list[
     return [sum(one.score for one in row) for row in zip(*made, strict=True)]
 
 
-def _closest(hypotheses: Sequence[str], reference: str) -> str:
-    """Return the hypothesis that comes closest to a reference; "" if there is none."""
-    return max(
-        hypotheses, key=lambda text: _CHRF.sentence_score(text, [reference]).score, default=""
-    )
+def _closest(hypotheses: Sequence[str], reference: str, least: float) -> str:
+    """Return the hypothesis that comes closest to a reference; "" if all have less than `least`."""
+    scores = {text: _CHRF.sentence_score(text, [reference]).score for text in hypotheses}
+    best = max(scores, key=lambda text: scores[text], default="")
+    return best if scores.get(best, 0.0) >= least else ""
 
 
 def encoded(run: Run, texts: Iterable[tuple[str, str]]) -> Iterator[tuple[Ids, Ids]]:

@@ -72,9 +72,14 @@ def translated(text: str) -> str:
 
 def test_of_several_hypotheses_the_closest_to_the_reference_is_taken() -> None:
     found = ["Le chat voit.", "Le roi.", "Le chien voit."]
-    assert distil._closest(found, "Le chien voit") == "Le chien voit."
-    assert distil._closest(found, "Roi") == "Le roi."
-    assert distil._closest([], "Le roi.") == ""
+    assert distil._closest(found, "Le chien voit", 0.0) == "Le chien voit."
+    assert distil._closest(found, "Roi", 0.0) == "Le roi."
+    assert distil._closest([], "Le roi.", 0.0) == ""
+
+
+def test_what_is_far_from_the_reference_is_not_learnt() -> None:
+    assert distil._closest(["Le chien voit."], "Le chien voit", 50.0) == "Le chien voit."
+    assert distil._closest(["Le chien voit."], "Une lune", 50.0) == ""
 
 
 def test_without_a_reference_the_likeliest_is_taken() -> None:
