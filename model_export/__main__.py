@@ -11,6 +11,7 @@ import typer
 
 from model_export import carrying, config, corpus, distil, draft, known, labels, pictures, studies
 from model_export import evaluate as evaluating
+from model_export import restore as restoring
 from model_export import seal as sealing
 from model_export import sharpen as sharpening
 from model_export import train as training
@@ -47,6 +48,7 @@ MENDABLE = (
     sharpening.SharpenError,
     distil.DistilError,
     draft.DraftError,
+    restoring.RestoreError,
     BundleError,
     RequestError,
 )
@@ -58,7 +60,9 @@ def subwords(
     recipe: RecipePath,
     data: Data = DATA,
     runs: Runs = RUNS,
-    keep: Annotated[bool, typer.Option(help="Keep the models that are there")] = False,
+    keep: Annotated[
+        bool, typer.Option(help="Keep the models and the words that are there")
+    ] = False,
 ) -> None:
     """Train the subword models and encode the corpus with them."""
     run = open_run(recipe, data, runs)
@@ -72,7 +76,7 @@ def subwords(
     if not keep:
         train_subwords(sources, options.size, options, source, run.source_model)
         train_subwords(targets, options.size, options, target, run.target_model)
-    known.write(run, pairs, shares)
+    known.write(run, pairs, shares, keep)
     encode_corpus(run, pairs)
 
 
@@ -254,6 +258,22 @@ def seal(
     manifest = sealing.seal(run, parameters, bundles / run.recipe.bundle.name)
     size = sum(file.bytes for file in manifest.files)
     typer.echo(f"sealed {manifest.name} {manifest.version}: {size / 1e6:.1f} MB")
+
+
+@app.command()
+def restore(
+    recipe: RecipePath,
+    data: Data = DATA,
+    runs: Runs = RUNS,
+    bundle: Annotated[
+        Path | None, typer.Option(help="The bundle, if not the embedded one of that name")
+    ] = None,
+) -> None:
+    """Let a run begin with a sealed bundle: its subword models and weights, to train on."""
+    run = open_run(recipe, data, runs)
+    folder = bundle or BUNDLES / run.recipe.bundle.name
+    restoring.restore(run, open_bundle(folder))
+    typer.echo(f"{run.best} has the weights of {folder}")
 
 
 def _line(metric: evaluating.Metric) -> str:

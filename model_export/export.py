@@ -67,17 +67,22 @@ def export(model: Seq2Seq, folder: Path, precision: Precision, scales: Mapping[s
     sizes = _sizes(model)
     for contract in contracts(model, precision):
         graph = Float32(model) if contract.role == "candidates" else blank()
-        match contract.role:
-            case "encoder":
-                encoders.encoder(graph, model)
-            case "decoder":
-                decoders.decoder(graph, model)
-            case "forced":
-                decoders.forced(graph, model)
-            case _:
-                graph.say("top_scores, top_tokens = TopK <axis = 1> (log_probabilities, count)")
+        say(graph, model, contract.role)
         made = graph.finish(contract.role, _signature(contract, sizes), DOCS[contract.role])
         onnx.save(made, str(folder / contract.file))
+
+
+def say(graph: AnyGraph, model: Seq2Seq, role: str) -> None:
+    """Say the graph of one role."""
+    match role:
+        case "encoder":
+            encoders.encoder(graph, model)
+        case "decoder":
+            decoders.decoder(graph, model)
+        case "forced":
+            decoders.forced(graph, model)
+        case _:
+            graph.say("top_scores, top_tokens = TopK <axis = 1> (log_probabilities, count)")
 
 
 def contracts(model: Seq2Seq, precision: Precision) -> list[Graph]:

@@ -31,13 +31,19 @@ SEEN = 2
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 
-def write(run: Run, pairs: Sequence[Pair], shares: Floats) -> None:
-    """Write the words known from training pairs, if the recipe asks for them; shares (pairs,)."""
+def write(run: Run, pairs: Sequence[Pair], shares: Floats, keep: bool = False) -> None:
+    """Write the words known from training pairs, if the recipe asks for them; shares (pairs,).
+
+    With `keep`, those that the run knew before stay known.
+    """
     often = run.recipe.keeping.rare_names
     if often > 0:
         is_chinese = scripts.is_chinese(run.recipe.bundle.source.code)
         found = (known_chinese if is_chinese else known)(pairs, shares, often)
-        run.path(FILE).write_text("\n".join(found) + "\n", encoding="utf-8")
+        path = run.path(FILE)
+        if keep and path.is_file():
+            found = sorted({*found, *path.read_text(encoding="utf-8").split()})
+        path.write_text("\n".join(found) + "\n", encoding="utf-8")
 
 
 def file(run: Run) -> Path | None:

@@ -78,4 +78,10 @@ def test_a_run_has_its_words_written_if_its_recipe_asks_for_names(
     known.write(telling, pairs, shares)
     path = known.file(telling)
     assert path is not None
-    assert {"cat", "dog"} < set(path.read_text(encoding="utf-8").splitlines())
+    found = path.read_text(encoding="utf-8").splitlines()
+    assert {"cat", "dog"} < set(found)
+    path.write_text("Zanzibar\n", encoding="utf-8")
+    known.write(telling, pairs, shares, keep=True)
+    assert path.read_text(encoding="utf-8").splitlines() == sorted({*found, "Zanzibar"})
+    known.write(telling, pairs, shares)
+    assert path.read_text(encoding="utf-8").splitlines() == found

@@ -78,7 +78,7 @@ def test_the_commands_of_the_guide_have_the_options_that_it_gives_them() -> None
 
 def test_a_loop_over_stages_ends_with_the_first_that_fails() -> None:
     loops = [line for line in documented() if "$stage" in line]
-    assert len(loops) == 2
+    assert len(loops) == 3
     assert all(line.endswith("|| break") for line in loops)
 
 
@@ -281,6 +281,18 @@ def test_subwords_can_be_kept(toy_run: Run, tmp_path: Path) -> None:
     assert load_ragged(run.path("corpus.npz"))["source"][0].tolist() == [
         *run.tokenizers()[0].encode(first.source).ids
     ]
+
+
+def test_a_run_begins_with_a_bundle(
+    recipe: Path, toy_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = ("--bundle", str(toy_bundle.folder), "--runs", str(tmp_path))
+    result = CliRunner().invoke(commands.app, ["restore", str(recipe), *places])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "toy" / "best.pt").is_file()
+    other = recipe.read_text(encoding="utf-8").replace("alignment_head = ", "alignment_head = 1")
+    recipe.write_text(other, encoding="utf-8")
+    assert "as the recipe says" in fails(monkeypatch, "restore", recipe, *places)
 
 
 def test_a_sentence_is_drawn_from_a_sealed_bundle(toy_bundle: Bundle, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_export import quantize
 from model_export.graphs.rows import Positions, Rows
 from model_export.graphs.spelling import INT32, Float32, Int8, array, integer_product
 
@@ -109,9 +108,9 @@ def _weigh_state(graph: Int8, name: str, way: Direction, layers: Layers) -> None
     """Add the weight (G, H) of a way's recurrent product and, of a GRU, its bias (G,)."""
     _, w_state, _, b_state = way
     if isinstance(layers, nn.LSTM):
-        graph.weight(name, quantize.quantize_product(_onnx_order(w_state, lstm=True)))
+        graph.weight(name, _onnx_order(w_state, lstm=True))
     else:
-        graph.weight(name, quantize.quantize_product(w_state))
+        graph.weight(name, w_state)
         graph.constant(f"{name}_bias", array(b_state))
 
 

@@ -8,8 +8,9 @@ layer, which `quantize.py` knows.
 Axes: B batch, S source, T positions, V vocabulary, E embedding.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ FLOAT, INT32 = TensorProto.FLOAT, TensorProto.INT32
 """Types that `Cast` goes to."""
 
 Array = NDArray[Any]
+Rounding = Callable[[Tensor], quantize.Quantized]
 
 
 class Graph:
@@ -133,6 +135,9 @@ class Int8(Graph):
     `Cast` and `Mul` of constants, but not `DequantizeLinear`).
     """
 
+    of_product: Rounding = staticmethod(quantize.quantize_product)
+    of_table: Rounding = staticmethod(quantize.quantize_table)
+
     def __init__(self, network: nn.Module, scales: Mapping[str, float]) -> None:
         super().__init__(network)
         self.scales = scales  # of what layers read, by their path
@@ -143,7 +148,7 @@ class Int8(Graph):
 
     def embedding(self, weight: Tensor, tied: bool) -> None:
         """Take the table (V, E) that lookups read and, if `tied`, the output projection."""
-        rows = quantize.quantize_product(weight) if tied else quantize.quantize_table(weight)
+        rows = self.of_product(weight) if tied else self.of_table(weight)
         self.constant("embedding", rows.values)
         self.constant("embedding_scale", rows.scales)
         self.say(f"""
@@ -153,7 +158,7 @@ class Int8(Graph):
 
     def table(self, result: str, weight: Tensor, bias: Tensor | None) -> None:
         """result_table (V, N) = embedding · weight.T + bias, from constants alone."""
-        self.weight(result, quantize.quantize_table(weight))
+        self._columns(result, self.of_table(weight))
         self.constant(f"{result}_bias", np.zeros(1, np.float32) if bias is None else array(bias))
         self.say(f"""
             {result}_integers = Cast <to = {FLOAT}> ({result}_weight)
@@ -177,14 +182,17 @@ class Int8(Graph):
 
         `name` is the path of the layer whose scale `left` has.
         """
-        self.weight(result, quantize.quantize_product(weight))
+        self.weight(result, weight)
         if bias is not None:
             self.constant(f"{result}_bias", array(bias))
         rounded = self.round(left, quantize.scale_of(name, self.scales))
         self.say(integer_product(result, rounded, result, biased=bias is not None))
 
-    def weight(self, name: str, columns: quantize.Quantized) -> None:
+    def weight(self, name: str, weight: Tensor) -> None:
         """Add a weight (N, K) and its scales as `MatMul` takes them."""
+        self._columns(name, self.of_product(weight))
+
+    def _columns(self, name: str, columns: quantize.Quantized) -> None:
         self.constant(f"{name}_weight", columns.values.T)
         self.constant(f"{name}_scale", columns.scales)
 
@@ -206,6 +214,34 @@ class Int8(Graph):
         self.say("embedding_weight = Transpose (embedding)                        # (E, V)")
         rounded = self.round(left, quantize.scale_of(name, self.scales))
         self.say(integer_product(result, rounded, "embedding", biased=True))
+
+
+def _unrounded(weight: Tensor) -> quantize.Quantized:
+    """Return rows (R, C) as they are, with scales of 1."""
+    rows = array(weight)
+    return quantize.Quantized(rows, np.ones(len(rows), np.float32))
+
+
+class Unrounded(Int8):
+    """Takes weights as `Int8` does, in the same places, but does not round them."""
+
+    of_product = of_table = staticmethod(_unrounded)
+
+
+def constants(path: Path) -> dict[str, Array]:
+    """Return the constants of a graph that was written; of int8 weights, what they stand for."""
+    read = {item.name: numpy_helper.to_array(item) for item in onnx.load(path).graph.initializer}
+    return {
+        name: _multiplied(name, values, read) if values.dtype == np.int8 else values
+        for name, values in read.items()
+    }
+
+
+def _multiplied(name: str, values: Array, read: Mapping[str, Array]) -> Array:
+    """Return int8 times its scales, which are of rows in a table and of columns in a product."""
+    if name == "embedding":
+        return values * read["embedding_scale"][:, None]
+    return values * read[f"{name.removesuffix('_weight')}_scale"]
 
 
 def integer_product(result: str, left: tuple[str, str], weight: str, biased: bool = False) -> str:
