@@ -38,10 +38,11 @@ def none(text: str, apart: bool) -> list[Span]:
     return []
 
 
-def reader(content: bytes, file: str, language: str) -> Names:
-    """Return what finds names in a language by a list of known words, one a line, in UTF-8.
+def reader(content: bytes, file: str, source: str, target: str) -> Names:
+    """Return what finds names in a source by a list of known words, one a line, in UTF-8.
 
     A word in small letters is known however it is written, one with a capital with that or more.
+    A Chinese name has its title with it where the target is English, unless it is to stand apart.
     Raises `DamagedBundle`.
     """
     if len(content) > MOST_BYTES:
@@ -50,7 +51,9 @@ def reader(content: bytes, file: str, language: str) -> Names:
         known = content.decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise DamagedBundle(f"{file} is no UTF-8: {error}") from error
-    return _chinese(frozenset(known)) if scripts.is_chinese(language) else _Known(known).names
+    if scripts.is_chinese(source):
+        return _chinese(frozenset(known), target.lower().split("-")[0] == "en")
+    return _Known(known).names
 
 
 def speller(source: str, target: str) -> Callable[[str], str]:
@@ -59,10 +62,13 @@ def speller(source: str, target: str) -> Callable[[str], str]:
     return romanisation.spelled if is_foreign else str
 
 
-def _chinese(known: frozenset[str]) -> Names:
+def _chinese(known: frozenset[str], to_english: bool) -> Names:
     def names(text: str, apart: bool) -> list[Span]:
         plain = scripts.read(text, "zh")
-        return [span for span in romanisation.names(plain) if span.of(plain) not in known]
+        found = [span for span in romanisation.names(plain) if span.of(plain) not in known]
+        if apart or not to_english:
+            return found
+        return [romanisation.titled(plain, span) for span in found]
 
     return names
 

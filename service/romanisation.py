@@ -31,37 +31,39 @@ COMPOUND = ("欧阳", "司马", "上官", "诸葛", "司徒", "东方", "皇甫"
 NICK = frozenset("小老阿")
 """What stands before a surname, or before one syllable of a given name, among friends."""
 
-TITLES = (
-    *(
-        "先生",
-        "女士",
-        "小姐",
-        "太太",
-        "夫人",
-        "老师",
-        "教授",
-        "医生",
-        "大夫",
-        "博士",
-        "护士",
-        "律师",
-    ),
-    *(
-        "经理",
-        "总统",
-        "主席",
-        "总理",
-        "部长",
-        "校长",
-        "主任",
-        "师傅",
-        "同学",
-        "同志",
-        "警官",
-        "队长",
-    ),
-    *("老板", "阿姨", "叔叔", "奶奶", "爷爷", "大哥", "大姐", "家"),
-)
+ENGLISH: Mapping[str, str] = {
+    "先生": "Mr.",
+    "女士": "Ms.",
+    "小姐": "Miss",
+    "太太": "Mrs.",
+    "夫人": "Mrs.",
+    "老师": "Teacher",
+    "教授": "Professor",
+    "医生": "Dr.",
+    "大夫": "Dr.",
+    "博士": "Dr.",
+    "护士": "Nurse",
+    "经理": "Manager",
+    "总统": "President",
+    "主席": "Chairman",
+    "总理": "Premier",
+    "部长": "Minister",
+    "校长": "Principal",
+    "主任": "Director",
+    "同志": "Comrade",
+    "警官": "Officer",
+    "队长": "Captain",
+    "阿姨": "Aunt",
+    "叔叔": "Uncle",
+    "奶奶": "Grandma",
+    "爷爷": "Grandpa",
+}
+"""Titles that follow a name, and what stands before it in English."""
+
+ACTIVE = frozenset({"教授"})
+"""Titles that are verbs too, after a whole name: 张伟教授数学 is Zhang Wei teaches maths."""
+
+TITLES = (*ENGLISH, "律师", "师傅", "同学", "老板", "大哥", "大姐", "家")
 """What follows a surname that stands alone."""
 
 _NEXT = frozenset("来去说是在有的了和也都不很住给对到把被要会想看就叫能问吃又还让")
@@ -96,6 +98,21 @@ def names(text: str) -> list[Span]:
     return found
 
 
+def titled(text: str, name: Span) -> Span:
+    """Return where a name stands in a text together with the title behind it, if English has it."""
+    for title in ENGLISH:
+        end = name.end + len(title)
+        if text.startswith(title, name.end) and not (title in ACTIVE and _does(text, name, end)):
+            return Span(name.start, end)
+    return name
+
+
+def _does(text: str, name: Span, end: int) -> bool:
+    """Whether what follows a whole name, up to `end`, is what the person does: it has an object."""
+    following = text[end : end + 1]
+    return len(name) > 1 and following not in _NEXT and _HAN.match(following) is not None
+
+
 def _within(word: str, tag: str, following: str) -> Iterator[Span]:
     """Yield the name in a word of the dictionary, or of its model of unseen ones, if it is one."""
     if len(word) == 1 and word in SURNAMES and following in TITLES:
@@ -120,10 +137,16 @@ def _is_name(word: str) -> bool:
 
 
 def spelled(name: str) -> str:
-    """Return a Chinese name in Latin script: Zhang Wei. What is not all Chinese stays as it is."""
+    """Return a Chinese name in Latin script: Zhang Wei. What is not all Chinese stays as it is.
+
+    A title behind it is an English one before it: Mr. Zhang.
+    """
     if _HAN.fullmatch(name, concurrent=False) is None:
         return name
     plain = scripts.read(name, "zh")
+    for title, english in ENGLISH.items():
+        if len(plain) > len(title) and plain.endswith(title):
+            return f"{english} {spelled(plain.removesuffix(title))}"
     if plain[0] in NICK and len(plain) == 2 and plain[1] not in SURNAMES:
         return _joined(plain).capitalize()
     size = 2 if plain.startswith(COMPOUND) and len(plain) > 2 else 1

@@ -127,7 +127,7 @@ class Units:
             raise DamagedBundle(f"{manifest.name}: stand_ins has one of them twice")
         file = manifest.known_words
         codes = manifest.source.code, manifest.target.code
-        self._names = names.reader(bundle.read(file), file, codes[0]) if file else names.none
+        self._names = names.reader(bundle.read(file), file, *codes) if file else names.none
         self._spell = names.speller(*codes)
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""

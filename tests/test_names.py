@@ -12,7 +12,7 @@ from service.segmentation import Span
 from service.units import Units
 
 KNOWN = "door\nmet\nnorth\nopen\nthe\nthird\nto\nwest\nLondon\nTom\n\u00c9tats-Unis\n"
-FIND = names.reader(KNOWN.encode(), "known.txt", "en")
+FIND = names.reader(KNOWN.encode(), "known.txt", "en", "fr")
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,20 @@ def test_a_word_with_a_capital_that_is_not_known_is_a_name(text: str, found: lis
 
 
 def test_chinese_names_are_those_that_are_not_known() -> None:
-    find = names.reader("汤姆\n".encode(), "known.txt", "zh-Hans")
+    find = names.reader("汤姆\n".encode(), "known.txt", "zh-Hans", "en")
     for text, found in (("汤姆和张伟来了。", "张伟"), ("湯姆和張偉來了。", "張偉")):
         assert [span.of(text) for span in find(text, False)] == [found]
+
+
+def test_chinese_names_have_their_title_with_them_for_english_alone() -> None:
+    text = "汤姆先生，王女士和張偉老師"
+    for target, apart, found in (
+        ("en-GB", False, ["王女士", "張偉老師"]),
+        ("en", True, ["王", "張偉"]),
+        ("fr", False, ["王", "張偉"]),
+    ):
+        find = names.reader("汤姆\n".encode(), "known.txt", "zh", target)
+        assert [span.of(text) for span in find(text, apart)] == found
 
 
 def test_chinese_names_are_written_in_the_script_of_the_target() -> None:
@@ -68,7 +79,7 @@ def test_without_a_list_nothing_is_a_name() -> None:
 @pytest.mark.parametrize("content", [b"\xff", b"a" * (names.MOST_BYTES + 1)])
 def test_a_list_that_cannot_be_read_damages_a_bundle(content: bytes) -> None:
     with pytest.raises(DamagedBundle, match=r"known\.txt"):
-        names.reader(content, "known.txt", "en")
+        names.reader(content, "known.txt", "en", "fr")
 
 
 def test_a_bundle_keeps_the_names_of_its_sources(

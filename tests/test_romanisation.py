@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.romanisation import names, spelled
+from service.romanisation import names, spelled, titled
+from service.segmentation import Span
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,9 @@ def test_names_are_found_without_their_titles(text: str, found: list[str]) -> No
         ("小王", "Xiao Wang"),
         ("陈西安", "Chen Xi'an"),
         ("吕布", "Lü Bu"),
+        ("王先生", "Mr. Wang"),
+        ("張偉老師", "Teacher Zhang Wei"),
+        ("先生", "Xian Sheng"),
         ("曾国藩", "Zeng Guofan"),
         ("https://例.cn", "https://例.cn"),
         ("", ""),
@@ -45,3 +49,21 @@ def test_names_are_found_without_their_titles(text: str, found: list[str]) -> No
 )
 def test_names_are_spelled_in_pinyin(name: str, latin: str) -> None:
     assert spelled(name) == latin
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "whole"),
+    [
+        ("我找王先生。", "王", "王先生"),
+        ("张伟老师来了", "张伟", "张伟老师"),
+        ("李教授", "李", "李教授"),
+        ("张伟教授来了", "张伟", "张伟教授"),
+        ("我是张伟教授", "张伟", "张伟教授"),
+        ("张伟教授数学。", "张伟", "张伟"),  # he teaches it
+        ("王师傅", "王", "王"),  # no such title in English
+        ("我姓王", "王", "王"),
+    ],
+)
+def test_titles_go_with_their_names(text: str, name: str, whole: str) -> None:
+    at = text.index(name)
+    assert titled(text, Span(at, at + len(name))).of(text) == whole

@@ -150,6 +150,11 @@ STRANGERS = [
     ("en-zh", "Have you met Zendaya?", ["Zendaya"]),
     ("zh-en", "\u97e9\u6885\u6885\u559c\u6b22\u82f9\u679c\u3002", ["Han Meimei"]),
     ("zh-en", "\u5f35\u5049\u6628\u5929\u4f86\u4e86\u3002", ["Zhang Wei"]),
+    (
+        "zh-en",
+        "\u738b\u5148\u751f\u548c\u674e\u5973\u58eb\u662f\u670b\u53cb\u3002",
+        ["Mr. Wang", "Ms. Li"],
+    ),
 ]
 
 
