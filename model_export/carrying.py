@@ -5,7 +5,7 @@ both sides have it; and so are names, since addresses and code are rare in every
 while "Tom" is not.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,25 +33,32 @@ def carried(pairs: Sequence[Pair], recipe: Recipe) -> Sequence[Pair]:
 def carry(pairs: Sequence[Pair], options: Keeping, bundle: Bundle, seed: int) -> Iterator[Pair]:
     """Yield the pairs with stand-ins in the place of what both sides have; same for a seed."""
     rng = np.random.default_rng(seed)
+
+    def spell(kept: str) -> str:
+        return options.spelled.get(kept, kept)
+
     for pair, chance in zip(pairs, rng.random(len(pairs)), strict=True):
         spans = find(pair.source, bundle.source.code)
         if chance < options.names:
-            spans = _apart([*spans, *_names(pair, bundle.source.words, rng)])
+            found = _names(pair, bundle.source.words, options.spelled, rng)
+            spans = _apart([*spans, *found])
         if not spans:
             yield pair
             continue
         order = "".join(rng.permutation(list(STAND_INS)))
-        source, target = swap_pair(pair.source, pair.target, spans, order)
+        source, target = swap_pair(pair.source, pair.target, spans, order, spell)
         yield replace(pair, source=source.text, target=target.text)
 
 
-def _names(pair: Pair, rule: str, rng: np.random.Generator) -> list[Span]:
-    """Return words with a capital that the target has too, some of them."""
+def _names(
+    pair: Pair, rule: str, spelled: Mapping[str, str], rng: np.random.Generator
+) -> list[Span]:
+    """Return words with a capital that the target has too, or as it spells them; some of them."""
     found = []
     for span in words(pair.source, rule):
         name = span.of(pair.source)
-        is_name = len(name) >= SHORTEST_NAME and name[0].isupper() and name in pair.target
-        if is_name and rng.random() < SWAPPED_NAMES:
+        is_name = name in spelled or (len(name) >= SHORTEST_NAME and name[0].isupper())
+        if is_name and spelled.get(name, name) in pair.target and rng.random() < SWAPPED_NAMES:
             found.append(span)
     return found
 

@@ -120,13 +120,15 @@ class Labels:
 class Keeping:
     """Whether the model learns to carry over what a translation keeps, by stand-ins.
 
-    `names` is the share of the training pairs whose names are swapped for stand-ins too. Names
-    that an epoch has fewer than `rare_names` times are kept in what is translated (0: none are).
+    `names` is the share of the training pairs whose names are swapped for stand-ins too: words
+    that both sides have, and those that the target has as `spelled` says. Names that an epoch has
+    fewer than `rare_names` times are kept in what is translated (0: none are).
     """
 
     stand_ins: bool = False
     names: float = 0.0
     rare_names: float = 0.0
+    spelled: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

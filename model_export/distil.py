@@ -19,16 +19,15 @@ import numpy as np
 import sacrebleu
 
 from model_export import checkpoint, corpus, draft, extra_texts
+from model_export.carrying import carried
 from model_export.corpus import Encoded, Ragged
 from model_export.evaluate import CAPACITY
 from model_export.run import Run, load_corpus, load_ragged, save_corpus, save_ragged
 from model_export.wait import patient, wait
 from service.bundle import Bundle
-from service.keeping import swap_pair
 from service.options import Options, Pair
 from service.translation import Translation
 from service.translator import Translator
-from service.untranslatable import find
 
 FILE, CHOSEN = "distilled.npz", "distilled.jsonl"
 AT_ONCE = 4096
@@ -128,11 +127,10 @@ def _closest(hypotheses: Sequence[str], reference: str, least: float) -> str:
 def encoded(run: Run, texts: Iterable[tuple[str, str]]) -> Iterator[tuple[Ids, Ids]]:
     """Yield pairs of texts that fit as ids, with stand-ins where the model learns them."""
     source, target = run.tokenizers()
-    code, limit = run.recipe.bundle.source.code, run.recipe.corpus.max_tokens
-    for one, other in texts:
-        spans = find(one, code) if run.recipe.keeping.stand_ins else []
-        near, far = swap_pair(one, other, spans)
-        ids = source.encode(near.text).ids, target.encode(far.text).ids
+    limit = run.recipe.corpus.max_tokens
+    pairs = [corpus.Pair(one, other, "") for one, other in texts]
+    for pair in carried(pairs, run.recipe):
+        ids = source.encode(pair.source).ids, target.encode(pair.target).ids
         if 0 < len(ids[0]) < limit and 0 < len(ids[1]) < limit:
             yield ids
 

@@ -44,6 +44,17 @@ def test_names_become_stand_ins_in_some_pairs() -> None:
         assert set(pair.source) & set(STAND_INS) == set(pair.target) & set(STAND_INS)
 
 
+def test_names_of_another_script_are_those_that_the_recipe_spells() -> None:
+    sides = Language("zh", "Chinese", "", "jieba"), Language("en", "English", " ", "uax29")
+    keeping = Keeping(True, 1.0, spelled={"汤姆": "Tom", "玛丽": "Mary"})
+    pairs = [Pair("汤姆认识玛丽。", "Tom knows her.", "a")] * 50
+    made = {
+        (pair.source[:1] in STAND_INS, pair.target[:1] in STAND_INS, "玛丽" in pair.source)
+        for pair in carry(pairs, keeping, Bundle("zh-en", "CC0", *sides), 1)
+    }
+    assert made == {(True, True, True), (False, False, True)}
+
+
 def test_all_stand_ins_are_used_alike() -> None:
     made = carried([MAIL] * 400)
     for stand_in in STAND_INS:
