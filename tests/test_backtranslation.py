@@ -74,9 +74,9 @@ def test_what_both_sides_keep_becomes_a_stand_in(
     recipe = dataclasses.replace(run.recipe, keeping=Keeping(stand_ins=True))
     pairs = back_translate(Run(recipe, run.data, run.folder), toy_bundle.folder, lambda _: None)
     source, target = run.tokenizers()
-    kept = NEW[0].replace("{mer}", STAND_INS[0])
-    assert [source.decode(s).text for s, _ in pairs] == [kept, NEW[1]]
-    assert [target.decode(t).text for _, t in pairs] == [kept, NEW[1]]
+    texts = [(source.decode(s).text, target.decode(t).text) for s, t in pairs]
+    assert texts[0] in [(one, one) for one in (NEW[0].replace("{mer}", s) for s in STAND_INS)]
+    assert texts[1] == (NEW[1], NEW[1])
 
 
 @pytest.mark.parametrize(
