@@ -19,8 +19,8 @@ from model_export.graphs.attention import AnyGraph
 from model_export.graphs.spelling import Array, Float32, Unrounded, constants
 from model_export.model import Seq2Seq
 from model_export.run import Run
-from model_export.train import build_model
 from service.bundle import Bundle
+from service.tokenizer import Tokenizer
 
 ROLES = ("encoder", "decoder")
 COUNTABLE = 1 << 24
@@ -40,12 +40,14 @@ def restore(run: Run, bundle: Bundle) -> None:
     Raises `RestoreError` if the bundle is of another network than the recipe's.
     """
     manifest = bundle.manifest
-    shutil.copyfile(bundle.folder / manifest.source.tokenizer, run.source_model)
-    shutil.copyfile(bundle.folder / manifest.target.tokenizer, run.target_model)
+    models = [bundle.folder / side.tokenizer for side in (manifest.source, manifest.target)]
+    sizes = [Tokenizer(model, "").size for model in models]
+    model = Seq2Seq(sizes[0], sizes[1], run.recipe.model)
+    read_back(model, bundle.folder, manifest.model.precision)  # before anything is overwritten
+    for path, place in zip(models, (run.source_model, run.target_model), strict=True):
+        shutil.copyfile(path, place)
     if manifest.known_words:
         shutil.copyfile(bundle.folder / manifest.known_words, run.path(known.FILE))
-    model = build_model(run)
-    read_back(model, bundle.folder, manifest.model.precision)
     run.forget_former()
     checkpoint.save(run.best, {"model": model.state_dict()})
 

@@ -1,7 +1,7 @@
 """Chinese names of persons: where a text has them, and how Latin script writes them (Hanyu Pinyin).
 
     张伟          Zhang Wei         欧阳修        Ouyang Xiu
-    王先生        Wang              小明          Xiaoming
+    王先生        Mr. Wang          小明          Xiaoming
     小王          Xiao Wang         陈西安        Chen Xi'an
 
 The dictionary that cuts Chinese into words also tells names; only those count that begin with a

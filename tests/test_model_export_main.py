@@ -292,7 +292,9 @@ def test_a_run_begins_with_a_bundle(
     assert (tmp_path / "toy" / "best.pt").is_file()
     other = recipe.read_text(encoding="utf-8").replace("alignment_head = ", "alignment_head = 1")
     recipe.write_text(other, encoding="utf-8")
+    (tmp_path / "toy" / "source.model").write_bytes(b"mine")
     assert "as the recipe says" in fails(monkeypatch, "restore", recipe, *places)
+    assert (tmp_path / "toy" / "source.model").read_bytes() == b"mine"
 
 
 def test_a_sentence_is_drawn_from_a_sealed_bundle(toy_bundle: Bundle, tmp_path: Path) -> None:
