@@ -84,6 +84,7 @@ class Corpus:
     `sources` maps the corpus ids of the third column to what is known of them; a recipe gives
     their `shares` alone and names the `catalogue`, a file beside it, that knows the rest. If
     the data is `reversed`, its first column is the target, here and in what measures the bundle.
+    Targets get a space before their `spaced_marks`, as French has it.
     """
 
     files: tuple[str, ...]
@@ -94,6 +95,7 @@ class Corpus:
     dev: str
     reversed: bool = False
     rare_words: RareWords = RareWords()
+    spaced_marks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +254,9 @@ class Refinement:
     `files` whose corpus id is one of `corpora`. Those of `back_files` and `back_corpora` are
     of the target language: the bundle of the other direction translates them back. Then the
     model is trained on for `steps`. What a training pair was translated to is learnt if its
-    chrF against the reference is `least_chrf` or more. `origins` are those of all these corpora,
-    from the catalogue where there is one.
+    chrF against the reference is `least_chrf` or more. An epoch has training pairs by their share
+    raised to `share_power`: above 1 there is less of what training had little of. `origins` are
+    those of all these corpora, from the catalogue where there is one.
     """
 
     beam_size: int
@@ -266,6 +269,7 @@ class Refinement:
     back_files: tuple[str, ...] = ()
     back_corpora: tuple[str, ...] = ()
     least_chrf: float = 0.0
+    share_power: float = 1.0
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
 

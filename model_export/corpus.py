@@ -1,8 +1,9 @@
 """Reads, filters and batches sentence pairs; knows files and ids, no model."""
 
 import gzip
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -114,11 +115,20 @@ def training_pairs(root: Path, options: Corpus) -> list[Pair]:
     Raises `CorpusError` for a corpus that has none: a name that was not meant.
     """
     every = directed(read_pairs(root, options.files), options)
-    pairs = [pair for pair in every if pair.corpus in options.sources and keep_pair(pair, options)]
+    kept = (pair for pair in every if pair.corpus in options.sources and keep_pair(pair, options))
+    pairs = [replace(pair, target=spaced(pair.target, options)) for pair in kept]
     strangers = sorted(options.sources.keys() - {pair.corpus for pair in pairs})
     if strangers:
         raise CorpusError(f"{', '.join(options.files)}: no pair of {', '.join(strangers)} to keep")
     return pairs
+
+
+def spaced(text: str, options: Corpus) -> str:
+    """Return a target with a space before its `spaced_marks` where they end a word: "toi ?"."""
+    if not options.spaced_marks:
+        return text
+    marks = f"[{re.escape(options.spaced_marks)}]+"
+    return re.sub(rf"(?<=[\w)»”\"])(?={marks}(?:[\s)»”\"]|$))", " ", text)
 
 
 def directed(pairs: Iterable[Pair], options: Corpus) -> Iterator[Pair]:

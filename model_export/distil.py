@@ -127,11 +127,11 @@ def _closest(hypotheses: Sequence[str], reference: str, least: float) -> str:
 def encoded(run: Run, texts: Iterable[tuple[str, str]]) -> Iterator[tuple[Ids, Ids]]:
     """Yield pairs of texts that fit as ids, with stand-ins where the model learns them."""
     source, target = run.tokenizers()
-    limit = run.recipe.corpus.max_tokens
-    pairs = [corpus.Pair(one, other, "") for one, other in texts]
+    options = run.recipe.corpus
+    pairs = [corpus.Pair(one, corpus.spaced(other, options), "") for one, other in texts]
     for pair in carried(pairs, run.recipe):
         ids = source.encode(pair.source).ids, target.encode(pair.target).ids
-        if 0 < len(ids[0]) < limit and 0 < len(ids[1]) < limit:
+        if 0 < len(ids[0]) < options.max_tokens and 0 < len(ids[1]) < options.max_tokens:
             yield ids
 
 
@@ -153,7 +153,7 @@ def refinement(run: Run) -> Run:
     refined = Run(replace(run.recipe, training=training), run.data, run.folder / "refined")
     for name in ("source.model", "target.model"):
         shutil.copyfile(run.path(name), refined.path(name))
-    pairs = with_distilled(load_corpus(run), load_ragged(run.path(FILE)))
+    pairs = with_distilled(load_corpus(run), load_ragged(run.path(FILE)), options.share_power)
     save_corpus(refined, pairs)
     return refined
 
@@ -179,14 +179,17 @@ def adopt(run: Run, refined: Run) -> None:
         checkpoint.copy(refined.best, run.best)
 
 
-def with_distilled(pairs: Encoded, distilled: dict[str, Ragged]) -> Encoded:
-    """Return the training pairs with the distilled ones behind; these have no links."""
+def with_distilled(pairs: Encoded, distilled: dict[str, Ragged], power: float = 1.0) -> Encoded:
+    """Return the training pairs with the distilled ones behind; these have no links.
+
+    The shares of the training pairs are raised to `power`; every epoch has the distilled ones once.
+    """
     count = len(distilled["source"])
     return Encoded(
         _joined(pairs.source, distilled["source"]),
         _joined(pairs.target, distilled["target"]),
         _joined(pairs.links, Ragged.of([[]] * count)),
-        np.append(pairs.shares, np.ones(count, np.float32)),
+        np.append(pairs.shares**power, np.ones(count, np.float32)),
     )
 
 
@@ -200,7 +203,8 @@ def _texts(run: Run) -> Iterator[tuple[str, str]]:
     options, recipe = run.recipe.refinement, run.recipe
     rng = np.random.default_rng(recipe.training.seed)
     pairs = corpus.training_pairs(run.data, recipe.corpus)
-    epoch = np.unique(corpus.draw(corpus.shares(pairs, recipe.corpus), rng))
+    shares = corpus.shares(pairs, recipe.corpus) ** options.share_power
+    epoch = np.unique(corpus.draw(shares, rng))
     for index in rng.permutation(epoch)[: options.pairs].tolist():
         yield pairs[index].source, pairs[index].target
     for extra in extra_texts.of_source(run):

@@ -80,6 +80,33 @@ def test_implausible_lengths_are_left_out(source: int, target: int, kept: bool) 
     assert corpus.keep_pair(Pair("x" * source, "y" * target, "known"), OPTIONS) is kept
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Qui es-tu?", "Qui es-tu ?"),
+        ("Qui es-tu ?", "Qui es-tu ?"),
+        ("Quoi\u202f?", "Quoi\u202f?"),
+        ("Non! Si?! (Ah!)", "Non ! Si ?! (Ah !)"),
+        ('Il dit "Viens!".', 'Il dit "Viens !".'),
+        ("« Viens »!", "« Viens » !"),
+        ("a?b https://x.org/?q=1 !important ...?", "a?b https://x.org/?q=1 !important ...?"),
+        ("", ""),
+    ],
+)
+def test_a_target_has_a_space_before_its_spaced_marks(text: str, written: str) -> None:
+    french = dataclasses.replace(OPTIONS, spaced_marks="?!")
+    assert corpus.spaced(text, french) == written
+    assert corpus.spaced(written, french) == written
+    assert corpus.spaced(text, OPTIONS) == text, "where a recipe does not ask for it"
+
+
+def test_training_targets_have_their_marks_spaced(tmp_path: Path) -> None:
+    write(tmp_path / "a.tsv.gz", "Who are you?\tQui es-tu?\tknown\n")
+    write(tmp_path / "b.tsv.gz", "")
+    french = dataclasses.replace(OPTIONS, spaced_marks="?!")
+    assert corpus.training_pairs(tmp_path, french) == [Pair("Who are you?", "Qui es-tu ?", "known")]
+
+
 def test_training_pairs_are_of_known_corpora_and_plausible(tmp_path: Path) -> None:
     write(tmp_path / "a.tsv.gz", "a\tb\tknown\nc\td\tother\n\tf\tknown\n")
     write(tmp_path / "b.tsv.gz", "g\th\tknown\n")

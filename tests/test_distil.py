@@ -135,6 +135,28 @@ def test_distilled_pairs_come_behind_and_have_no_links() -> None:
     assert [joined.target[i].tolist() for i in range(3)] == [[4], [5, 6], [9]]
     assert [joined.links[i].tolist() for i in range(3)] == [[0], [1, 2], []]
     assert joined.shares.tolist() == [0.5, 1.0, 1.0]
+    sharper = distil.with_distilled(pairs, {"source": source, "target": target}, power=2.0)
+    assert sharper.shares.tolist() == [0.25, 1.0, 1.0, 1.0], "what was rare is rarer"
+
+
+def test_what_is_learnt_has_its_marks_spaced(run: Run) -> None:
+    french = dataclasses.replace(run.recipe.corpus, spaced_marks="?!")
+    other = Run(dataclasses.replace(run.recipe, corpus=french), run.data, run.folder)
+    text = f"{next(distil._texts(run))[1].rstrip('.?! ')}"
+    made = [list(distil.encoded(one, [(text, f"{text}?")])) for one in (run, other)]
+    spaced = list(distil.encoded(run, [(text, f"{text} ?")]))
+    assert made[1] == spaced != made[0]
+
+
+def test_what_training_has_little_of_refinement_has_less_of(run: Run) -> None:
+    distil.save(run, distil.distil(run, [], lambda _: None))
+    halves = np.full(len(load_corpus(run).source), 0.5, np.float32)
+    np.save(run.path("shares.npy"), halves, allow_pickle=False)
+    options = dataclasses.replace(run.recipe.refinement, share_power=2.0)
+    other = Run(dataclasses.replace(run.recipe, refinement=options), run.data, run.folder)
+    shares = load_corpus(distil.refinement(other)).shares
+    assert set(shares[: len(halves)].tolist()) == {0.25}
+    assert set(shares[len(halves) :].tolist()) == {1.0}
 
 
 def test_training_goes_on_from_the_weights_and_keeps_only_what_is_better(run: Run) -> None:
