@@ -1,8 +1,8 @@
 """Finds what no translation changes: what is no language, or not one of the text.
 
-Addresses, code, placeholders, tags, file names, amounts of money, long numbers and product codes,
-emoji, and words in a foreign script. Everyday text must come out without a find, and any text in
-linear time: a pattern begins at one place of a run only, and gives back nothing that it has taken.
+Addresses, hashtags, code, placeholders, tags, file names, amounts of money, long numbers, product
+codes, emoji, and words in a foreign script. Everyday text must come out without a find, and any
+text in linear time: a pattern begins at one place of a run only, and gives back nothing.
 """
 
 import re
@@ -28,6 +28,7 @@ _ADDRESSES = (
     ),
     rf"(?<![{_LETTER}.+-])[{_LETTER}.+-]++@[{_LETTER}-]++(?:\.[{_LETTER}-]++)++",
     rf"(?<![{_LETTER}@])@[{_LETTER}]{{2,}}+(?:\.[{_LETTER}]++)*+",
+    rf"(?<![{_LETTER}&#])#[{_LETTER}]++",
 )
 _ENDINGS = (
     "com org net edu gov io dev app fr cn uk eu "
@@ -81,7 +82,9 @@ _ALL = (*PATTERNS, *_ADDRESSES, *_NAMES, *_MONEY, *_NUMBERS, *_CONTROLS)
 _PLAIN = regex.compile("|".join(f"(?:{one})" for one in _ALL), regex.ASCII)
 """Not by `re`: up to Python 3.11.2 its possessive groups take too much."""
 
-_HINT = re.compile(r"[\x01-\x08`@<>{}%$&_\\/\d]|\.\w|--\w|\(\)|\(\(|\[\[|##|:\w", re.ASCII)
+_HINT = re.compile(
+    rf"[\x01-\x08`@<>{{}}%$&_\\/\d]|\.\w|--\w|\(\)|\(\(|\[\[|#[#{_LETTER}]|:\w", re.ASCII
+)
 """What a text has that `_PLAIN` may find something in; most have not, and are soon done with."""
 
 _PICTURE = r"\p{Extended_Pictographic}(?:\p{EMod}|[\uFE0E\uFE0F\u20E3\U000E0020-\U000E007F])*+"

@@ -31,6 +31,10 @@ def contents(text: str, language: str = "en") -> list[str]:
         ("He said Привет, мой мир to 東京.", ["Привет", "мой мир", "東京"]),
         ("I ❤️ 👩‍💻 it 🇫🇷!", ["❤️", "👩‍💻", "🇫🇷"]),
         ("Ask @bob_smith.", ["@bob_smith"]),
+        (
+            "See ticket #48213, #été_2024 and (#1): it is #fff.",
+            ["#48213", "#été_2024", "#1", "#fff"],
+        ),
         ("It costs $20, US$ 5 or £9.99.", ["$20", "US$ 5", "£9.99"]),
         ("He earns $50,000 a year, $2.5M in all.", ["$50,000", "$2.5M"]),
         ("In 2019 $5 was 4€.", ["$5", "4€"]),
@@ -145,6 +149,7 @@ def test_accents_and_ends_of_sentences_are_no_borders(text: str, kept: list[str]
         "мa",
         "$a",
         "#",
+        "#a",
         "--",
         "1234-",
         "$1",
