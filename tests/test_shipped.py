@@ -63,7 +63,7 @@ EVERYDAY = [
     ("en-zh", "The red house is big.", {("red", "红色"), ("house", "房子")}),
     ("en-zh", "Where is the station?", {("Where", "哪里"), ("?", "？")}),
     ("zh-en", "你是谁？", {("谁", "Who"), ("是", "are"), ("你", "you")}),
-    ("zh-en", "车站在哪里？", {("车站", "station"), ("哪里", "Where's")}),
+    ("zh-en", "车站在哪里？", {("车站", "station"), ("哪里", "Where")}),
     (
         "zh-en",
         "我昨天买了一辆红色的车。",
