@@ -42,7 +42,7 @@ def test_tags_go_with_the_words_they_were_around(english: Translator) -> None:
     assert made == [
         "<p>Le chat est <b>très petit</b>.</p>",
         "J'ai <b>deux chats</b> et <i>un chien</i>.",
-        "Lisez <a href='a'>ceci</a>, {name}, ou <a href='b'>cela</a>.",
+        "Lis <a href='a'>ceci</a>, {name}, ou <a href='b'>ça</a>.",
         "Le vieil homme<wbr/>dort.",
         "<ul><li>Le chat dort.</li><li>Le chien dort.</li></ul>",
     ]

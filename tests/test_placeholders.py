@@ -55,7 +55,7 @@ def test_tags_of_all_kinds_are_found(text: str, tags: list[str]) -> None:
         "Note: a test :-) :D at 10:30",
         "a < b and c > d",
         "I don&apos;t like caf&eacute;&nbsp;!",
-        "and/or (this) [that] #that",
+        "and/or (this) [that] # that C# F#",
         "I have 2 < 3 apples > 1",
     ],
 )
