@@ -2,7 +2,7 @@
 
 Addresses, hashtags, code, placeholders, tags, file names, amounts of money, long numbers, product
 codes, emoji, and words in a foreign script. Everyday text must come out without a find, and any
-text in linear time: a pattern begins at one place of a run only, and gives back nothing.
+text in linear time: a pattern begins at one place of a run only, and what it took it keeps.
 """
 
 import re

@@ -159,6 +159,16 @@ def test_what_training_has_little_of_refinement_has_less_of(run: Run) -> None:
     assert set(shares[len(halves) :].tolist()) == {1.0}
 
 
+def test_what_training_has_little_of_is_seldom_distilled(run: Run) -> None:
+    known = run.recipe.corpus.sources
+    sources = {name: dataclasses.replace(one, share=0.5) for name, one in known.items()}
+    options = dataclasses.replace(run.recipe.refinement, share_power=50.0)
+    corpora = dataclasses.replace(run.recipe.corpus, sources=sources)
+    recipe = dataclasses.replace(run.recipe, corpus=corpora, refinement=options)
+    made = list(distil._texts(Run(recipe, run.data, run.folder)))
+    assert made == [(text, "") for text in MORE]
+
+
 def test_training_goes_on_from_the_weights_and_keeps_only_what_is_better(run: Run) -> None:
     distil.save(run, distil.distil(run, [], lambda _: None))
     refined = distil.refinement(run)

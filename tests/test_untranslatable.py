@@ -31,6 +31,7 @@ def contents(text: str, language: str = "en") -> list[str]:
         ("He said Привет, мой мир to 東京.", ["Привет", "мой мир", "東京"]),
         ("I ❤️ 👩‍💻 it 🇫🇷!", ["❤️", "👩‍💻", "🇫🇷"]),
         ("Ask @bob_smith.", ["@bob_smith"]),
+        ("Use #translation or #été.", ["#translation", "#été"]),
         (
             "See ticket #48213, #été_2024 and (#1): it is #fff.",
             ["#48213", "#été_2024", "#1", "#fff"],
