@@ -39,17 +39,22 @@ class Crew:
 
     @property
     def dead(self) -> int:
-        """How many threads have ended and could not be replaced."""
+        """How many threads have ended and were not replaced."""
         return sum(not worker.alive for worker in self._workers)
 
     def mend(self) -> None:
-        """Replace threads that ended without a word; whom they left is told."""
+        """Replace threads that ended, also those without a word; whom they left is told.
+
+        To be called after something was queued: a thread that had ended before is seen here, and
+        the last one that ends later empties the queue itself.
+        """
         if all(worker.alive for worker in self._workers):
             return
         with self._lock:
             for worker in [worker for worker in self._workers if not worker.alive]:
                 self._fail(worker)
                 self._replace(worker)
+            self._fail_all_if_alone()
 
     def end(self, grace: float, why: InterlineaError | None = None) -> None:
         """Wait `grace` seconds for what is on board, then fail what is left, and stop all."""
@@ -83,10 +88,10 @@ class Crew:
         self._pulse.bad()
         self._fail(worker)
         with self._lock:
+            worker.ended = True  # its thread takes a while to end, and takes nothing any more
             if worker.useful:  # or it would die, and be replaced, without end
                 self._replace(worker)
-            elif not any(other.alive for other in self._workers if other is not worker):
-                self._fail_all()
+            self._fail_all_if_alone()
 
     def _replace(self, worker: Worker) -> None:
         if self._ending or worker not in self._workers:
@@ -102,7 +107,10 @@ class Crew:
         error = StepFailed("the thread that worked on this died")
         post((ticket, error) for ticket in (*self._admission.abandon(worker), *worker.leaving))
 
-    def _fail_all(self) -> None:
+    def _fail_all_if_alone(self) -> None:
+        """Empty the queue if no thread is left to do so."""
+        if self._ending or any(worker.alive for worker in self._workers):
+            return
         error = StepFailed("no thread is left to work on this")
         post((ticket, error) for ticket in self._admission.empty())
 

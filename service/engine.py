@@ -99,9 +99,11 @@ class Engine:
         """
         assert all(job.search.beams <= self.capacity.slots for job in jobs)
         deadline = deadline or Deadline()
-        self._crew.mend()
         widths = [self._runner.width(len(job.source)) for job in jobs]
-        call = self._admission.admit(jobs, widths, deadline, begun)
+        try:
+            call = self._admission.admit(jobs, widths, deadline, begun)
+        finally:
+            self._crew.mend()  # refused or not: nothing else may have looked after the threads
         end = call.loop.call_later(deadline.left, self._expire, call, deadline)
         left = len(jobs)
         try:

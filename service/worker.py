@@ -41,6 +41,8 @@ class Worker:
         self.tally = Tally()
         self._lanes = [Lane(runner, slots, tokens, self.tally) for _ in range(len(LANES) + 1)]
         self._stopped: InterlineaError | None = None
+        self.ended = False
+        """Whether its loop is known to be over, though its thread may run on for a moment."""
         self.useful = False
         """Whether it ever took a sentence."""
         self.leaving: Sequence[Ticket] = ()
@@ -50,8 +52,8 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether its thread runs."""
-        return self._thread.is_alive()
+        """Whether its thread runs, and takes what is queued."""
+        return not self.ended and self._thread.is_alive()
 
     def join(self, seconds: float) -> None:
         """Wait some time for the thread to end."""

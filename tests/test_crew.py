@@ -141,6 +141,79 @@ def test_a_thread_that_dies_at_once_is_not_followed_without_end(
     check_whole(engine, runner)
 
 
+def test_who_comes_while_the_last_thread_is_ending_is_not_left_waiting(
+    runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has emptied the queue and said its last word, but is still there."""
+    over, died = threading.Event(), room.Crew._died
+    emptied = threading.Event()
+
+    def linger(crew: room.Crew, worker: Worker) -> None:
+        died(crew, worker)
+        emptied.set()
+        over.wait()
+
+    monkeypatch.setattr(room.Crew, "_died", linger)
+    once(monkeypatch, Admission, "sleep", MemoryError())
+    engine = Engine(runner, Capacity(workers=1, slots=4, batch_tokens=64, queue=6))
+    assert emptied.wait(5)
+    assert run(engine, job(2, 3)) == [(2, 3, 0)]
+    over.set()
+    check_whole(engine, runner)
+    engine.close(1.0)
+
+
+def test_who_comes_just_before_the_last_thread_ends_is_not_left_waiting(
+    runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was there when the request came, and had emptied the queue when that was queued."""
+    ending, admit, sleep = threading.Event(), Admission.admit, Admission.sleep
+
+    def fail(self: Admission) -> None:
+        ending.wait()
+        raise MemoryError
+
+    def late(self: Admission, *given: Any) -> Any:
+        monkeypatch.setattr(Admission, "admit", admit)
+        (worker,) = engine._crew._workers
+        ending.set()
+        worker.join(5)
+        assert not worker.alive
+        monkeypatch.setattr(Admission, "sleep", sleep)
+        return admit(self, *given)
+
+    monkeypatch.setattr(Admission, "sleep", fail)
+    monkeypatch.setattr(Admission, "admit", late)
+    engine = Engine(runner, Capacity(workers=1, slots=4, batch_tokens=64, queue=6))
+    assert run(engine, job(2, 3)) == [(2, 3, 0)]
+    check_whole(engine, runner)
+    engine.close(1.0)
+
+
+def test_what_waits_for_a_thread_that_cannot_be_had_is_told_at_once(
+    engine: Engine, runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario() -> None:
+        runner.gate.clear()
+        first = asyncio.create_task(engine.run([job(*[2] * 30, beams=4)]))
+        await wait_for(runner.stepping)
+        second = asyncio.create_task(engine.run([job(3, 4)]))
+        await asyncio.sleep(0)
+        with monkeypatch.context() as patch:
+            once(patch, Lane, "step", MemoryError())
+            patch.setattr(threading.Thread, "start", refuse)
+            runner.gate.set()
+            for task in (first, second):
+                with pytest.raises(StepFailed, match="thread"):
+                    await task
+
+    asyncio.run(scenario())
+    check_whole(engine, runner)
+
+
 def test_a_thread_that_ended_without_a_word_is_found_by_who_asks_next(
     runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
