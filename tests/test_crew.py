@@ -39,6 +39,11 @@ def once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error: BaseExc
     monkeypatch.setattr(owner, name, fail)
 
 
+def refuse(thread: threading.Thread) -> None:
+    """Take the place of `Thread.start` where the system has no more threads."""
+    raise RuntimeError("can't start new thread")
+
+
 def outcome(engine: Engine, *numbers: int) -> list[tuple[int, ...]] | InterlineaError:
     try:
         return run(engine, job(*numbers))
@@ -145,8 +150,7 @@ def test_who_comes_while_the_last_thread_is_ending_is_not_left_waiting(
     runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has emptied the queue and said its last word, but is still there."""
-    over, died = threading.Event(), room.Crew._died
-    emptied = threading.Event()
+    over, emptied, died = threading.Event(), threading.Event(), room.Crew._died
 
     def linger(crew: room.Crew, worker: Worker) -> None:
         died(crew, worker)
@@ -193,9 +197,6 @@ def test_who_comes_just_before_the_last_thread_ends_is_not_left_waiting(
 def test_what_waits_for_a_thread_that_cannot_be_had_is_told_at_once(
     engine: Engine, runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     async def scenario() -> None:
         runner.gate.clear()
         first = asyncio.create_task(engine.run([job(*[2] * 30, beams=4)]))
@@ -259,11 +260,8 @@ def test_a_thread_that_cannot_be_had_is_a_trouble(
         patch.setattr(Worker, "_live", lambda self: None)
         engine = Engine(runner, Capacity(workers=1, slots=4, batch_tokens=64, queue=6))
 
-    def fail(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", fail)
+        patch.setattr(threading.Thread, "start", refuse)
         assert engine.trouble() == "1 of 1 worker threads have died"
     check_whole(engine, runner)
     engine.close(1.0)
@@ -389,13 +387,13 @@ def test_an_engine_without_all_its_threads_leaves_none_behind(
     before, start = threading.active_count(), threading.Thread.start
     started: list[threading.Thread] = []
 
-    def refuse(thread: threading.Thread) -> None:
+    def start_one(thread: threading.Thread) -> None:
         if started:
-            raise RuntimeError("can't start new thread")
+            refuse(thread)
         started.append(thread)
         start(thread)
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(threading.Thread, "start", start_one)
     with pytest.raises(BundleError, match=r"only 1 of 2 worker .* new thread; set INTERLINEA_WORK"):
         Engine(runner, Capacity(workers=2, slots=4, batch_tokens=64, queue=6))
     started[0].join(5)
