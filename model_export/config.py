@@ -222,7 +222,9 @@ class Training:
     """The schedule; counts are optimizer steps, batch sizes padded tokens.
 
     `averaging` is the decay a step of the moving average of the weights, which is what is measured
-    and kept (Polyak and Juditsky 1992); 0: the weights as they are. `watched` are pairs,
+    and kept (Polyak and Juditsky 1992); 0: the weights as they are. With a `consistency` batches
+    have half as many tokens and are read twice, with other units dropped, and it is the weight of
+    how far the two readings differ (R-Drop, Wu et al. 2021). `watched` are pairs,
     `source ||| target`, whose attention `explain` shows as it forms.
     """
 
@@ -243,6 +245,7 @@ class Training:
     checkpoint_minutes: float
     seed: int
     averaging: float = 0.0
+    consistency: float = 0.0
     watched: tuple[str, ...] = ()
 
 
@@ -255,8 +258,9 @@ class Refinement:
     of the target language: the bundle of the other direction translates them back. Then the
     model is trained on for `steps`. What a training pair was translated to is learnt if its
     chrF against the reference is `least_chrf` or more. An epoch has training pairs by their share
-    raised to `share_power`: above 1 there is less of what training had little of. `origins` are
-    those of all these corpora, from the catalogue where there is one.
+    raised to `share_power`: above 1 there is less of what training had little of. `consistency` is
+    that of this schedule. `origins` are those of all these corpora, from the catalogue where there
+    is one.
     """
 
     beam_size: int
@@ -270,6 +274,7 @@ class Refinement:
     back_corpora: tuple[str, ...] = ()
     least_chrf: float = 0.0
     share_power: float = 1.0
+    consistency: float = 0.0
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
 

@@ -149,6 +149,7 @@ def refinement(run: Run) -> Run:
         steps=options.steps,
         warmup=options.warmup,
         learning_rate=options.learning_rate,
+        consistency=options.consistency,
     )
     refined = Run(replace(run.recipe, training=training), run.data, run.folder / "refined")
     for name in ("source.model", "target.model"):

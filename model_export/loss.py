@@ -1,7 +1,9 @@
-"""What training minimises: cross-entropy over the vocabulary, and guided attention.
+"""What training minimises: cross-entropy, how far two readings differ, and guided attention.
 
 Shapes: N real target tokens of a batch, B sentences, T steps, S source tokens, V pieces.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,38 +29,47 @@ def sample_pieces(targets: Tensor, pieces: int, extra: int) -> tuple[Tensor, Ten
     return chosen.to(targets.device), weights.to(targets.device)
 
 
-def sampled_cross_entropy(
-    decoder: Output, features: Tensor, targets: Tensor, smoothing: float, extra: int
-) -> Tensor:
-    """features (N, E), targets (N,) -> mean label-smoothed loss over a sampled vocabulary."""
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What a model says of N target tokens; column j stands for `exp(weights[j])` pieces."""
+
+    logits: Tensor  # (N, V'), the weights added
+    targets: Tensor  # (N,) columns
+    weights: Tensor  # (V',)
+
+
+def over_a_sample(decoder: Output, features: Tensor, targets: Tensor, extra: int) -> Predicted:
+    """features (N, E), targets (N,) -> what is said over the vocabulary of `sample_pieces`."""
     pieces = decoder.bias.shape[0]
     chosen, weights = sample_pieces(targets, pieces, extra)
     logits = features @ decoder.embedding.weight[chosen].t() + (decoder.bias[chosen] + weights)
     place = torch.full((pieces,), -1, device=targets.device)
     place[chosen] = torch.arange(len(chosen), device=targets.device)
-    return smoothed_cross_entropy(logits, place[targets], smoothing, weights)
+    return Predicted(logits, place[targets], weights)
 
 
-def full_cross_entropy(
-    decoder: Output, features: Tensor, targets: Tensor, smoothing: float
-) -> Tensor:
-    """features (N, E), targets (N,) -> mean label-smoothed loss over the whole vocabulary."""
-    logits = decoder.logits(features)
-    return torch.nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+def over_all(decoder: Output, features: Tensor, targets: Tensor) -> Predicted:
+    """features (N, E), targets (N,) -> what is said over the whole vocabulary."""
+    return Predicted(decoder.logits(features), targets, torch.zeros_like(decoder.bias))
 
 
-def smoothed_cross_entropy(
-    logits: Tensor, targets: Tensor, smoothing: float, weights: Tensor
-) -> Tensor:
-    """Cross-entropy where column j stands for `exp(weights[j])` pieces of the vocabulary.
-
-    logits (N, V') with the weights already added, targets (N,), weights (V',) -> scalar
-    """
+def cross_entropy(predicted: Predicted, smoothing: float) -> Tensor:
+    """Mean label-smoothed cross-entropy, the smoothing spread evenly over all pieces."""
+    logits, weights = predicted.logits, predicted.weights
     total = torch.logsumexp(logits, dim=-1)  # (N,)
-    chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1)
+    chosen = logits.gather(1, predicted.targets.unsqueeze(1)).squeeze(1)
     share = weights.exp() / weights.exp().sum()
-    evenly = logits @ share - (weights * share).sum()  # mean logit over the vocabulary
+    evenly = logits @ share - (weights * share).sum()  # mean over the pieces
     return (total - (1 - smoothing) * chosen - smoothing * evenly).mean()
+
+
+def divergence(predicted: Predicted) -> Tensor:
+    """Mean over N / 2 tokens of how far two readings of them differ; the second half is the other.
+
+    Half the sum of both Kullback-Leibler divergences, in nats (R-Drop, Wu et al. 2021).
+    """
+    one, other = torch.log_softmax(predicted.logits, dim=-1).chunk(2)
+    return 0.5 * ((one.exp() - other.exp()) * (one - other)).sum(-1).mean()
 
 
 def guided_loss(rows: Tensor, links: Tensor) -> Tensor:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -97,6 +98,7 @@ class Trainer:
 
     def __init__(self, run: Run, device: torch.device) -> None:
         self.run, self.device, self.options = run, device, run.recipe.training
+        self.readings = 2 if self.options.consistency else 1
         self.corpus: Encoded = load_corpus(run)
         self.model = build_model(run).to(device)
         self.optimizer = torch.optim.AdamW(
@@ -155,7 +157,7 @@ class Trainer:
         """Yield the rest of the current epoch from where training stands."""
         rng = np.random.default_rng([self.options.seed, self.at.epoch])
         limit = self.run.recipe.corpus.max_tokens
-        groups = batches(self.corpus, self.options.batch_tokens, limit, rng)
+        groups = batches(self.corpus, self.options.batch_tokens // self.readings, limit, rng)
         for number in range(self.at.batch, len(groups)):
             key = (self.options.seed, self.at.epoch, number)
             rows = self.varied.rows(self.corpus, groups[number].tolist(), key)
@@ -187,33 +189,41 @@ class Trainer:
         return {name: part.detach() for name, part in parts.items()}
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Token, cross-attention and alignment losses of a batch, and their weighted total."""
-        source = torch.from_numpy(batch.source).long().to(self.device)
-        lengths = torch.from_numpy(batch.source_lengths).long().to(self.device)
-        target_in = torch.from_numpy(batch.target_in).long().to(self.device)
-        target_out = torch.from_numpy(batch.target_out).long().to(self.device)
-        links = torch.from_numpy(batch.links).to(self.device)
-        output = self.model(source, lengths, target_in)
-        real = target_out != PAD  # (B, T)
-        mask = source != PAD  # (B, S)
-        token = self.token_loss(output, target_out, real)
+        """Token, cross-attention and alignment losses of a batch, and their weighted total.
+
+        Where it is read twice, the divergence of the two readings too.
+        """
+        options = self.options
+        source, target_in = self._read(batch.source).long(), self._read(batch.target_in).long()
+        output = self.model(source, self._read(batch.source_lengths).long(), target_in)
+        predicted = self.predicted(output, self._read(batch.target_out).long())
+        links = self._read(batch.links)
+        token = loss.cross_entropy(predicted, options.label_smoothing)
         cross = head = token.new_zeros(())
         if output.cross is not None:
             cross = loss.guided_loss(output.cross[:, :-1].float(), links[:, 1:])
         if output.alignment is not None:
-            head = loss.guided_score_loss(output.alignment.float(), mask, links)
-        weights = self.options.cross_attention_weight, self.options.alignment_weight
-        total = token + weights[0] * cross + weights[1] * head
-        return {"token": token, "cross": cross, "alignment": head, "total": total}
+            head = loss.guided_score_loss(output.alignment.float(), source != PAD, links)
+        parts = {"token": token, "cross": cross, "alignment": head}
+        total = token + options.cross_attention_weight * cross + options.alignment_weight * head
+        if self.readings > 1:
+            parts["divergence"] = loss.divergence(predicted)
+            total = total + options.consistency * parts["divergence"]
+        return {**parts, "total": total}
 
-    def token_loss(self, output: Output, target_out: Tensor, real: Tensor) -> Tensor:
-        """Cross-entropy of the real target tokens, over a sampled vocabulary until late."""
+    def _read(self, rows: NDArray[Any]) -> Tensor:
+        """Return an array of a batch on the device, as often as the batch is read."""
+        return torch.cat([torch.from_numpy(rows).to(self.device)] * self.readings)
+
+    def predicted(self, output: Output, target_out: Tensor) -> loss.Predicted:
+        """What is said of the real target tokens, over a sampled vocabulary until late."""
+        real = target_out != PAD  # (B, T)
         features, targets = output.features[real], target_out[real]
-        smoothing, extra = self.options.label_smoothing, self.options.sampled_vocabulary
+        extra = self.options.sampled_vocabulary
         late = self.at.step >= self.options.full_softmax_from * self.options.steps
         if late or not extra:
-            return loss.full_cross_entropy(self.model.decoder, features, targets, smoothing)
-        return loss.sampled_cross_entropy(self.model.decoder, features, targets, smoothing, extra)
+            return loss.over_all(self.model.decoder, features, targets)
+        return loss.over_a_sample(self.model.decoder, features, targets, extra)
 
     def measure(self) -> float:
         """Return chrF of the averaged weights on the dev sample; keep them if they are the best."""

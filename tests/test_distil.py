@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -167,6 +168,15 @@ def test_what_training_has_little_of_is_seldom_distilled(run: Run) -> None:
     recipe = dataclasses.replace(run.recipe, corpus=corpora, refinement=options)
     made = list(distil._texts(Run(recipe, run.data, run.folder)))
     assert made == [(text, "") for text in MORE]
+
+
+def test_refinement_has_a_schedule_of_its_own(run: Run) -> None:
+    distil.save(run, distil.distil(run, [], lambda _: None))
+    own: dict[str, Any] = {"steps": 7, "warmup": 2, "learning_rate": 0.5, "consistency": 3.0}
+    options = dataclasses.replace(run.recipe.refinement, **own)
+    other = Run(dataclasses.replace(run.recipe, refinement=options), run.data, run.folder)
+    expected = dataclasses.replace(run.recipe.training, **own)
+    assert distil.refinement(other).recipe.training == expected != run.recipe.training
 
 
 def test_training_goes_on_from_the_weights_and_keeps_only_what_is_better(run: Run) -> None:

@@ -8,12 +8,14 @@ from torch import Tensor
 
 from model_export.decoders import Output
 from model_export.loss import (
-    full_cross_entropy,
+    Predicted,
+    cross_entropy,
+    divergence,
     guided_loss,
     guided_score_loss,
+    over_a_sample,
+    over_all,
     sample_pieces,
-    sampled_cross_entropy,
-    smoothed_cross_entropy,
 )
 from tests.architectures import network
 
@@ -74,8 +76,8 @@ def test_a_sample_may_be_of_targets_alone_or_of_everything() -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def test_sampling_every_piece_is_the_full_loss(decoder: Output, smoothing: float) -> None:
     features, targets = batch()
-    full = full_cross_entropy(decoder, features, targets, smoothing)
-    sampled = sampled_cross_entropy(decoder, features, targets, smoothing, PIECES)
+    full = cross_entropy(over_all(decoder, features, targets), smoothing)
+    sampled = cross_entropy(over_a_sample(decoder, features, targets, PIECES), smoothing)
     assert sampled.item() == pytest.approx(full.item(), rel=1e-5)
 
 
@@ -86,17 +88,17 @@ def test_the_full_loss_is_the_smoothed_cross_entropy_by_hand(decoder: Output) ->
         -(0.9 * logs[row, target] + 0.1 * logs[row].mean())
         for row, target in enumerate(targets.tolist())
     ) / len(targets)
-    full = full_cross_entropy(decoder, features, targets, 0.1)
+    full = cross_entropy(over_all(decoder, features, targets), 0.1)
     assert full.allclose(torch.as_tensor(mean), rtol=1e-5)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_the_sampled_loss_estimates_the_full_one(decoder: Output, smoothing: float) -> None:
     features, targets = batch()
-    full = full_cross_entropy(decoder, features, targets, smoothing).item()
+    full = cross_entropy(over_all(decoder, features, targets), smoothing).item()
     with torch.no_grad():
         losses = [
-            sampled_cross_entropy(decoder, features, targets, smoothing, 15).item()
+            cross_entropy(over_a_sample(decoder, features, targets, 15), smoothing).item()
             for _ in range(300)
         ]
     assert max(losses) > full > min(losses), "single samples lie on both sides"
@@ -106,10 +108,10 @@ def test_the_sampled_loss_estimates_the_full_one(decoder: Output, smoothing: flo
 def test_the_sampled_gradient_points_where_the_full_one_does(decoder: Output) -> None:
     features, targets = batch()
     weight = decoder.embedding.weight
-    (full,) = torch.autograd.grad(full_cross_entropy(decoder, features, targets, 0.1), weight)
+    (full,) = torch.autograd.grad(cross_entropy(over_all(decoder, features, targets), 0.1), weight)
     mean = torch.zeros_like(full)
     for _ in range(200):
-        loss = sampled_cross_entropy(decoder, features, targets, 0.1, 15)
+        loss = cross_entropy(over_a_sample(decoder, features, targets, 15), 0.1)
         mean += torch.autograd.grad(loss, weight)[0] / 200
     cosine = torch.nn.functional.cosine_similarity(mean.flatten(), full.flatten(), dim=0)
     assert cosine > 0.98
@@ -119,8 +121,26 @@ def test_a_weighted_column_counts_as_so_many_pieces() -> None:
     logits, targets = torch.tensor([[1.0, 2.0, -1.0]]), torch.tensor([1])
     copies = torch.tensor([[1.0, 2.0, -1.0, -1.0, -1.0, -1.0]])  # the last column, four times
     weights = torch.tensor([0.0, 0.0, math.log(4)])
-    weighted = smoothed_cross_entropy(logits + weights, targets, 0.3, weights)
+    weighted = cross_entropy(Predicted(logits + weights, targets, weights), 0.3)
     plain = torch.nn.functional.cross_entropy(copies, targets, label_smoothing=0.3)
+    assert weighted.item() == pytest.approx(plain.item(), rel=1e-5)
+
+
+def test_the_divergence_of_two_readings_by_hand() -> None:
+    one, other = [0.5, 0.25, 0.25], [0.2, 0.2, 0.6]
+    logits = torch.tensor([one, [0.1, 0.1, 0.8], other, [0.1, 0.1, 0.8]]).log() + 3.0
+    there = sum(p * math.log(p / q) for p, q in zip(one, other, strict=True))
+    back = sum(q * math.log(q / p) for p, q in zip(one, other, strict=True))
+    found = divergence(Predicted(logits, torch.zeros(4).long(), torch.zeros(3)))
+    assert found.item() == pytest.approx((there + back) / 2 / 2, rel=1e-5)  # of two tokens
+
+
+def test_a_column_of_many_pieces_diverges_as_they_would_together() -> None:
+    logits, weights = torch.randn(6, 3), torch.tensor([0.0, 0.0, math.log(4)])
+    copies = torch.cat([logits, logits[:, 2:].expand(6, 3)], dim=1)
+    targets = torch.zeros(6).long()
+    weighted = divergence(Predicted(logits + weights, targets, weights))
+    plain = divergence(Predicted(copies, targets, torch.zeros(6)))
     assert weighted.item() == pytest.approx(plain.item(), rel=1e-5)
 
 

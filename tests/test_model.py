@@ -13,7 +13,7 @@ from model_export.attention import masked_softmax
 from model_export.config import RECURRENT
 from model_export.decoders import TransformerDecoder
 from model_export.encoders import TransformerEncoder
-from model_export.loss import full_cross_entropy, guided_score_loss
+from model_export.loss import cross_entropy, guided_score_loss, over_all
 from model_export.model import Memory, Output, Seq2Seq
 from model_export.recipe import read_recipe
 from tests.architectures import (
@@ -227,7 +227,7 @@ def test_gradient_reaches_every_parameter(model: Seq2Seq) -> None:
     (source, lengths), target = sentences(LENGTHS), targets(4, STEPS)
     output = model.train()(source, lengths, target)
     goal = torch.randint(1, PIECES, (4 * STEPS,))
-    loss = full_cross_entropy(model.decoder, output.features.flatten(0, 1), goal, 0.1)
+    loss = cross_entropy(over_all(model.decoder, output.features.flatten(0, 1), goal), 0.1)
     links = torch.zeros(4, STEPS, 6)
     links[:, 1:, 0] = 1.0
     if output.alignment is not None:

@@ -1,11 +1,8 @@
 """The training loop: the same steps after a stop, schedule, early stop, log, best weights."""
 
 import dataclasses
-import gzip
 import json
 import math
-import random
-import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,26 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from model_export import checkpoint, config, corpus, loss, watch
+from model_export import checkpoint, config, loss, watch
 from model_export import train as training
-from model_export.corpus import Batch, Encoded, Ragged
+from model_export.corpus import Batch
 from model_export.model import Output, Seq2Seq
-from model_export.recipe import read_recipe
-from model_export.run import Run, load_corpus, save_corpus
+from model_export.run import Run, load_corpus
 from model_export.scores import Scores
-from model_export.subwords import train_subwords
 from model_export.train import Trainer, learning_rate, load_model
-from tests import toy
 from tests.architectures import network
+from tests.ninety import SIZES, STEPS, fresh, prepare
 
 CPU = torch.device("cpu")
-SIZES = dataclasses.replace(network("lstm", "gru", "general", layers=2, top=12), dropout=0.2)
-STEPS, PIECES = 16, 276
-OPTIONS: dict[str, Any] = {
-    "batch_tokens": 300, "steps": STEPS, "warmup": 5, "dev_every": 5, "dev_sentences": 3,
-    "label_smoothing": 0.1, "sampled_vocabulary": 40, "full_softmax_from": 0.75,
-    "patience": 5, "checkpoint_minutes": 0.0, "seed": 3,
-}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -41,42 +29,11 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "faster_in_bf16", lambda _: False)
 
 
-def line(rng: random.Random) -> str:
-    """A pair of a made-up language and the same in capitals, as a line of a corpus."""
-    text = " ".join("".join(rng.choices("abcdefgh", k=4)) for _ in range(rng.randint(1, 4)))
-    return f"{text}\t{text.upper()}\ttoy\n"
-
-
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Ninety pairs with their subwords, each linked at its first piece."""
+    """A run that can be trained."""
     torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("train")
-    (folder / "toy.toml").write_text(toy.RECIPE, encoding="utf-8")
-    recipe = read_recipe(folder / "toy.toml")
-    options = dataclasses.replace(recipe.training, **OPTIONS)
-    run = Run(dataclasses.replace(recipe, model=SIZES, training=options), folder, folder / "run")
-    rng = random.Random(0)
-    for name, count in (("train", 90), ("dev", 3)):
-        with gzip.open(folder / f"{name}.tsv.gz", "wt", encoding="utf-8") as out:
-            out.writelines(line(rng) for _ in range(count))
-    pairs = corpus.training_pairs(folder, recipe.corpus)
-    texts = [pair.source for pair in pairs], [pair.target for pair in pairs]
-    train_subwords(texts[0], PIECES, recipe.subwords, recipe.bundle.source, run.source_model)
-    train_subwords(texts[1], PIECES, recipe.subwords, recipe.bundle.target, run.target_model)
-    source, target = map(corpus.encode_texts, run.tokenizers(), texts)
-    shares = corpus.shares(pairs, recipe.corpus)
-    save_corpus(run, Encoded(source, target, Ragged.of([[0]] * len(pairs)), shares))
-    return run
-
-
-def fresh(prepared: Run, folder: Path, options: dict[str, Any]) -> Run:
-    """A run in a copy of the folder, with other training options."""
-    shutil.copytree(prepared.folder, folder / "fresh")
-    changed = dataclasses.replace(prepared.recipe.training, **options)
-    return Run(
-        dataclasses.replace(prepared.recipe, training=changed), prepared.data, folder / "fresh"
-    )
+    return prepare(tmp_path_factory.mktemp("train"))
 
 
 def log_of(run: Run, name: str) -> list[dict[str, float]]:
@@ -372,20 +329,65 @@ def test_the_whole_vocabulary_counts_late_or_without_sampling(
     prepared: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
-    for name in ("full_cross_entropy", "sampled_cross_entropy"):
+    for name in ("over_all", "over_a_sample"):
         monkeypatch.setattr(loss, name, lambda *_, name=name: called.append(name))
     trainer = Trainer(fresh(prepared, tmp_path, {}), CPU)
     output = Output(torch.zeros(1, 2, 8), torch.zeros(1), torch.zeros(1))
-    real = torch.tensor([[True, False]])
+    targets = torch.tensor([[4, 0]])
     for step in (0, 11, 12, 15):  # the whole from 0.75 of 16 steps on
         trainer.at.step = step
-        trainer.token_loss(output, torch.zeros(1, 2), real)
-    assert [name.partition("_")[0] for name in called] == ["sampled"] * 2 + ["full"] * 2
+        trainer.predicted(output, targets)
+    assert called == ["over_a_sample"] * 2 + ["over_all"] * 2
     called.clear()
     trainer.options = dataclasses.replace(trainer.options, sampled_vocabulary=0)
     trainer.at.step = 0
-    trainer.token_loss(output, torch.zeros(1, 2), real)
-    assert called == ["full_cross_entropy"]
+    trainer.predicted(output, targets)
+    assert called == ["over_all"]
+
+
+def dropping(run: Run, folder: Path, dropout: float, **options: Any) -> Trainer:
+    """A trainer of a network with other dropout."""
+    model = dataclasses.replace(SIZES, dropout=dropout, word_dropout=dropout)
+    recipe = dataclasses.replace(run.recipe, model=model)
+    return Trainer(fresh(dataclasses.replace(run, recipe=recipe), folder, options), CPU)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_two_readings_differ_by_what_is_dropped(
+    prepared: Run, tmp_path: Path, dropout: float
+) -> None:
+    once = dropping(prepared, tmp_path / "once", dropout, sampled_vocabulary=0)
+    twice = dropping(prepared, tmp_path / "twice", dropout, sampled_vocabulary=0, consistency=2.0)
+    batch = next(once.epoch_batches())
+    with torch.no_grad():
+        first, second = once.losses(batch), twice.losses(batch)
+    apart = second.pop("divergence").item()
+    assert (apart > 1e-5) is (dropout > 0)
+    assert set(second) == set(first)
+    if not dropout:
+        for name, part in first.items():
+            assert second[name].item() == pytest.approx(part.item(), rel=1e-5), name
+    about = once.options
+    rest = second["token"] + about.cross_attention_weight * second["cross"]
+    rest += about.alignment_weight * second["alignment"]
+    assert second["total"].item() == pytest.approx(rest.item() + 2 * apart, rel=1e-5)
+
+
+def test_a_batch_that_is_read_twice_is_half_as_large(prepared: Run, tmp_path: Path) -> None:
+    most = []
+    for weight in (0.0, 1.0):
+        one = dropping(prepared, tmp_path / f"{weight}", 0.1, consistency=weight)
+        most.append(max(max(b.source.size, b.target_in.size) for b in one.epoch_batches()))
+    assert most[1] <= 300 / 2 < most[0] <= 300
+
+
+def test_training_makes_two_readings_agree(prepared: Run, tmp_path: Path) -> None:
+    apart = []
+    for weight in (1e-9, 30.0):
+        one = dropping(prepared, tmp_path / f"{weight}", 0.3, consistency=weight, steps=40)
+        found = [one.train_step(batch)["divergence"].item() for batch in one.remaining_batches()]
+        apart.append(found[-1])
+    assert apart[1] < 0.5 * apart[0]
 
 
 def test_epochs_go_on_in_the_middle(prepared: Run, tmp_path: Path) -> None:
