@@ -160,7 +160,7 @@ def test_a_disagreement_is_recorded_and_fails(
     shutil.copytree(toy_run.folder, tmp_path / "runs" / "toy")
 
     def disagree(run: Run, model: object, precision: str) -> Agreement:
-        return Agreement(precision, 0.1, tokens=9, close_tokens=9, different_tokens=1)
+        return Agreement(precision, 0.1, close_share=1.0, different_tokens=1)
 
     monkeypatch.setattr("model_export.verify.verify", disagree)
     arguments = ["verify", str(recipe), "--runs", str(tmp_path / "runs")]

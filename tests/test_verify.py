@@ -107,17 +107,29 @@ def test_every_figure_counts(kind: str) -> None:
     assert not agreement(expected(), other).holds
 
 
+def test_a_long_sentence_does_not_outvote_the_others() -> None:
+    found = Agreement("int8", 0.3)
+    for length, change in ((3, 0.0), (3, 0.0), (3, 0.0), (90, 0.01), (3, 0.0), (3, 0.0)):
+        one = expected((*[7] * (length - 1), EOS))
+        other = path(one)
+        other.scores[:] += change
+        compare(found, one, other)
+    assert (found.tokens, found.close_tokens) == (105, 15)
+    assert found.close_share == pytest.approx(5 / 6)
+    assert found.holds
+
+
 def test_what_holds() -> None:
-    sound = Agreement("int8", 0.3, tokens=100, close_tokens=90, attention={"cross": 0.1})
+    sound = Agreement("int8", 0.3, close_share=0.9, attention={"cross": 0.1})
     assert sound.holds
     assert not dataclasses.replace(sound, crowd=1e-9).holds, "int8 is exact in any company"
     assert not dataclasses.replace(sound, steps=1e-9).holds, "and read at once"
     assert not dataclasses.replace(sound, forced=0.31).holds
-    assert not dataclasses.replace(sound, close_tokens=10).holds
+    assert not dataclasses.replace(sound, close_share=0.1).holds
     assert not dataclasses.replace(sound, attention={"cross": 0.1, "alignment": 0.31}).holds
     assert not dataclasses.replace(sound, different_tokens=1).holds
     assert not Agreement("int8", 0.3).holds, "nothing was compared"
-    exact = dataclasses.replace(sound, precision="fp32", tolerance=1e-3, close_tokens=100)
+    exact = dataclasses.replace(sound, precision="fp32", tolerance=1e-3, close_share=1.0)
     exact = dataclasses.replace(exact, attention={"cross": 1e-5}, crowd=1e-6)
     assert exact.holds
     assert not dataclasses.replace(exact, crowd=1e-2).holds
