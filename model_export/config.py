@@ -300,7 +300,8 @@ class Evaluation:
     """Which sets measure the bundle: files, relative to the data folder.
 
     The link rule is chosen on the first `tuning_lines` of `tuning`, all if 0, and what is left
-    of that set measures the bundle like any other. Without gold alignments it is a usual one.
+    of that set measures the bundle like any other; it is of the `rules`, so that both directions
+    can have the same one, which merge better. Without gold alignments it is a usual one.
     `remark` stands under the scores in the model card, for what a reader may compare them with.
     """
 
@@ -308,6 +309,7 @@ class Evaluation:
     alignment: tuple[str, ...] = ()
     tuning: str = ""
     tuning_lines: int = 0
+    rules: tuple[str, ...] = ("mutual-best", "strong-share")
     remark: str = ""
 
 

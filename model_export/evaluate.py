@@ -124,7 +124,7 @@ def _evaluate_alignment(
     same = [name for name, rows in gold_sets.items() if rows is tuning_gold]
     tuning = sets[same[0]] if same else attend(translator, tuning_gold)
     kinds = list(tuning[0].words)
-    shipped = known or tune(tuning, kinds[-1], ("mutual-best", "strong-share"))
+    shipped = known or tune(tuning, kinds[-1], options.rules)
     directed = [tune(tuning, kind, ("best-source",)) for kind in kinds]
     others = [LinkRule(kind, shipped.rule, shipped.threshold) for kind in kinds[:-1]]
     for name, rows in sets.items():

@@ -10,8 +10,11 @@ from typing import Any
 
 from model_export.config import SEPARATOR, Model, Recipe, RecipeError, check
 from model_export.tables import TableError, build
+from service.alignment import RULES as ALL_RULES
 from service.symmetrization import METHODS
 from service.words import RULES
+
+LINK_RULES = frozenset(ALL_RULES) - {"none"}
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -43,6 +46,8 @@ def _check_parts(recipe: Recipe) -> None:
     sets = recipe.evaluation
     if not sets.translation:
         raise RecipeError("evaluation.translation must name a set")
+    if not sets.rules or not set(sets.rules) <= LINK_RULES:
+        raise RecipeError(f"evaluation.rules must be some of {', '.join(sorted(LINK_RULES))}")
     if (sets.alignment or sets.tuning) and sets.tuning not in sets.alignment:
         raise RecipeError("evaluation.tuning must be one of evaluation.alignment")
 

@@ -292,6 +292,12 @@ def test_where_a_corpus_of_refinement_comes_from_has_to_be_said(tmp_path: Path, 
         ('tuning = "gold.tsv.gz"', 'tuning = "else.tsv.gz"', "must be one of evaluation.alignment"),
         ('tuning = "gold.tsv.gz"', "", "must be one of evaluation.alignment"),
         ('translation = ["dev.tsv.gz"]', "translation = []", "evaluation.translation must name"),
+        (
+            'tuning = "gold.tsv.gz"',
+            'tuning = "gold.tsv.gz"\nrules = ["none"]',
+            "rules must be some",
+        ),
+        ('tuning = "gold.tsv.gz"', 'tuning = "gold.tsv.gz"\nrules = []', "rules must be some of"),
     ],
 )
 def test_what_measures_has_to_be_there(tmp_path: Path, old: str, new: str, said: str) -> None:
