@@ -134,6 +134,14 @@ def test_what_is_left_of_the_tuning_set_is_measured(
     assert {(m["tuning"], m["tuning_lines"]) for m in metrics} == {("tuning", 2)}
 
 
+@pytest.mark.parametrize("name", ["mutual-best", "strong-share", "best-source"])
+def test_a_recipe_may_want_a_rule(toy_run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    options = dataclasses.replace(toy_run.recipe.evaluation, rules=(name,))
+    one = Run(dataclasses.replace(toy_run.recipe, evaluation=options), Path(), Path())
+    rule, _ = measured(one, monkeypatch, {SETS[0]: [CROSSED, WEAK], SETS[1]: [CROSSED, STRONG]})
+    assert rule.rule == name
+
+
 def test_the_shipped_rule_is_measured_on_every_set(
     toy_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
