@@ -103,15 +103,21 @@ def test_an_answer_that_cannot_be_posted_is_not_waited_for(
     check_whole(engine, runner)
 
 
+async def two_requests(engine: Engine, runner: CountingRunner) -> list[asyncio.Task[Any]]:
+    """Begin two requests, the first of which takes all rows; they go on once the gate is set."""
+    runner.gate.clear()
+    first = asyncio.create_task(engine.run([job(*[2] * 30, beams=4)]))
+    await wait_for(runner.stepping)
+    second = asyncio.create_task(engine.run([job(3, 4)]))
+    await asyncio.sleep(0)
+    return [first, second]
+
+
 def test_what_waits_is_done_by_the_thread_that_follows(
     engine: Engine, runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
-        runner.gate.clear()
-        first = asyncio.create_task(engine.run([job(*[2] * 30, beams=4)]))
-        await wait_for(runner.stepping)
-        second = asyncio.create_task(engine.run([job(3, 4)]))
-        await asyncio.sleep(0)
+        first, second = await two_requests(engine, runner)
         once(monkeypatch, Lane, "step", MemoryError())
         runner.gate.set()
         with pytest.raises(StepFailed, match="thread"):
@@ -179,10 +185,8 @@ def test_who_comes_just_before_the_last_thread_ends_is_not_left_waiting(
 
     def late(self: Admission, *given: Any) -> Any:
         monkeypatch.setattr(Admission, "admit", admit)
-        (worker,) = engine._crew._workers
         ending.set()
-        worker.join(5)
-        assert not worker.alive
+        engine._crew._workers[0].join(5)
         monkeypatch.setattr(Admission, "sleep", sleep)
         return admit(self, *given)
 
@@ -198,16 +202,12 @@ def test_what_waits_for_a_thread_that_cannot_be_had_is_told_at_once(
     engine: Engine, runner: CountingRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
-        runner.gate.clear()
-        first = asyncio.create_task(engine.run([job(*[2] * 30, beams=4)]))
-        await wait_for(runner.stepping)
-        second = asyncio.create_task(engine.run([job(3, 4)]))
-        await asyncio.sleep(0)
+        tasks = await two_requests(engine, runner)
         with monkeypatch.context() as patch:
             once(patch, Lane, "step", MemoryError())
             patch.setattr(threading.Thread, "start", refuse)
             runner.gate.set()
-            for task in (first, second):
+            for task in tasks:
                 with pytest.raises(StepFailed, match="thread"):
                     await task
 
