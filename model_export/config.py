@@ -255,7 +255,9 @@ class Refinement:
 
     It translates `pairs` of the training pairs, and the texts in the first column of other
     `files` whose corpus id is one of `corpora`. Those of `back_files` and `back_corpora` are
-    of the target language: the bundle of the other direction translates them back. Then the
+    of the target language: the bundle of the other direction translates them back, and so it does
+    with the targets of `back_pairs` of the training pairs; of each, as many hypotheses are learnt
+    from as `back_variants`, at most `beam_size`. Then the
     model is trained on for `steps`. What a training pair was translated to is learnt if its
     chrF against the reference is `least_chrf` or more. An epoch has training pairs by their share
     raised to `share_power`: above 1 there is less of what training had little of. `consistency` is
@@ -272,6 +274,8 @@ class Refinement:
     learning_rate: float
     back_files: tuple[str, ...] = ()
     back_corpora: tuple[str, ...] = ()
+    back_pairs: int = 0
+    back_variants: int = 1
     least_chrf: float = 0.0
     share_power: float = 1.0
     consistency: float = 0.0

@@ -88,7 +88,8 @@ def _choose(run: Run, teachers: Sequence[Translator], some: Sequence[tuple[str, 
     Of hypotheses without a reference, the one that the teachers together think likeliest.
     """
     sources = [source for source, _ in some]
-    lists = [_hypotheses(run, teacher, sources) for teacher in teachers]
+    size = run.recipe.refinement.beam_size
+    lists = [hypotheses(run, teacher, sources, size) for teacher in teachers]
     found = [list(dict.fromkeys(t for one in lists for t in one[n])) for n in range(len(some))]
     open_ones = [n for n, (_, reference) in enumerate(some) if not reference]
     asked = [(n, text) for n in open_ones for text in found[n] if len(teachers) > 1]
@@ -199,30 +200,36 @@ def _joined(first: Ragged, second: Ragged) -> Ragged:
     return Ragged(np.concatenate([first.values, second.values]), starts)
 
 
-def _texts(run: Run) -> Iterator[tuple[str, str]]:
-    """Yield sources with their reference, a sample of an epoch, and then more sources."""
-    options, recipe = run.recipe.refinement, run.recipe
+def of_an_epoch(run: Run, count: int) -> list[corpus.Pair]:
+    """Return at most `count` training pairs of an epoch, by the shares that refinement has."""
+    recipe = run.recipe
     rng = np.random.default_rng(recipe.training.seed)
     pairs = corpus.training_pairs(run.data, recipe.corpus)
-    shares = corpus.shares(pairs, recipe.corpus) ** options.share_power
+    shares = corpus.shares(pairs, recipe.corpus) ** recipe.refinement.share_power
     epoch = np.unique(corpus.draw(shares, rng))
-    for index in rng.permutation(epoch)[: options.pairs].tolist():
-        yield pairs[index].source, pairs[index].target
+    return [pairs[index] for index in rng.permutation(epoch)[:count].tolist()]
+
+
+def _texts(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield sources with their reference, a sample of an epoch, and then more sources."""
+    for pair in of_an_epoch(run, run.recipe.refinement.pairs):
+        yield pair.source, pair.target
     for extra in extra_texts.of_source(run):
         yield extra.text, ""
 
 
-def _hypotheses(run: Run, teacher: Translator, sources: Sequence[str]) -> list[list[str]]:
-    """Return for each source the finished hypotheses of a beam, best first."""
-    size = run.recipe.refinement.beam_size
+def hypotheses(
+    run: Run, translator: Translator, sources: Sequence[str], count: int
+) -> list[list[str]]:
+    """Return for each source the finished ones of the `count` best hypotheses of a beam."""
     options = Options(
-        beam_size=size,
-        n_best=size,
+        beam_size=run.recipe.refinement.beam_size,
+        n_best=count,
         attention="none",
         split_sentences=False,
         deadline=patient(),
     )
-    return [_finished(made) for made in wait(teacher.translate(sources, options))]
+    return [_finished(made) for made in wait(translator.translate(sources, options))]
 
 
 def _finished(made: Translation) -> list[str]:

@@ -4,8 +4,8 @@ import asyncio
 import dataclasses
 import gzip
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -16,7 +16,7 @@ from model_export.run import Run
 from service.bundle import Bundle
 from service.keeping import STAND_INS
 from service.options import Options
-from service.translation import Translation
+from service.translation import Hypothesis, TranslatedSentence, Translation
 from service.translator import Translator
 
 NEW = ("Le chat rouge voit la {mer}.", "Le roi noir.")
@@ -39,42 +39,95 @@ def run(toy_run: Run, tmp_path: Path) -> Run:
     return Run(recipe, folder, folder / "runs" / "toy")
 
 
-class Copier:
-    """Translates every text into itself, twice."""
+class Fake:
+    """Stands for a translator: gives each text the hypotheses that a function names, best first."""
 
-    def __init__(self, *_: object) -> None: ...
+    def __init__(
+        self, sentence: TranslatedSentence, say: Callable[[str], list[str]], reason: str = "stop"
+    ) -> None:
+        self.say, self.sentence, self.reason = say, sentence, reason
+        self.asked: list[str] = []
 
     async def translate(self, texts: list[str], options: Options) -> list[Translation]:
         assert not options.split_sentences
-        return [Translation(f"{text} {text}", 0.0, ()) for text in texts]
+        self.asked += texts
+        return [self._made(self.say(text)[: options.n_best]) for text in texts]
+
+    def _made(self, texts: list[str]) -> Translation:
+        best, *others = [self._hypothesis(text) for text in texts]
+        made = dataclasses.replace(self.sentence, best=best, alternatives=tuple(others))
+        return Translation(texts[0], 0.0, (made,))
+
+    def _hypothesis(self, text: str) -> Hypothesis:
+        best = self.sentence.best
+        target = dataclasses.replace(best.target, text=text)
+        return dataclasses.replace(best, target=target, finish_reason=self.reason)
 
     def close(self, grace: float) -> None: ...
 
 
-def test_what_is_new_is_translated_back(
-    run: Run, toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def sentence(translator: Translator) -> TranslatedSentence:
+    """A sentence as the service answers it."""
+    (made,) = asyncio.run(translator.translate(["The cat."], Options()))
+    return made.sentences[0]
+
+
+@pytest.fixture
+def back(toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> "Back":
+    """Translate back with a fake, and read what came of it."""
+
+    def translated(run: Run, fake: Fake) -> list[tuple[str, str]]:
+        monkeypatch.setattr("model_export.backtranslation.Translator", lambda *_: fake)
+        said: list[str] = []
+        pairs = back_translate(run, toy_bundle.folder, said.append)
+        count = len(fake.asked)
+        assert said == [f"{count} of {count} texts translated back"]
+        source, target = run.tokenizers()
+        return [(source.decode(s).text, target.decode(t).text) for s, t in pairs]
+
+    return translated
+
+
+Back = Callable[[Run, Fake], list[tuple[str, str]]]
+
+
+def refining(run: Run, pairs: int = 0, variants: int = 1) -> Run:
+    """Return the run with more to translate back."""
+    options = dataclasses.replace(run.recipe.refinement, back_pairs=pairs, back_variants=variants)
+    return Run(dataclasses.replace(run.recipe, refinement=options), run.data, run.folder)
+
+
+def test_what_is_new_is_translated_back(run: Run, sentence: TranslatedSentence, back: Back) -> None:
+    made = back(run, Fake(sentence, lambda text: [f"{text} {text}", text]))
+    assert made == [(f"{text} {text}", text) for text in NEW]
+
+
+def test_as_many_hypotheses_are_sources_as_wanted(
+    run: Run, sentence: TranslatedSentence, back: Back
 ) -> None:
-    monkeypatch.setattr("model_export.backtranslation.Translator", Copier)
-    said: list[str] = []
-    pairs = back_translate(run, toy_bundle.folder, said.append)
-    source, target = run.tokenizers()
-    texts = [(source.decode(s).text, target.decode(t).text) for s, t in pairs]
-    assert texts == [(f"{text} {text}", text) for text in NEW]
-    assert said == ["2 of 2 texts translated back"]
+    fake = Fake(sentence, lambda text: [text, f"{text} {text}", "The king."])
+    made = back(refining(run, variants=2), fake)
+    assert made == [(source, text) for text in NEW for source in (text, f"{text} {text}")]
+
+
+def test_targets_of_training_pairs_get_more_sources(
+    run: Run, sentence: TranslatedSentence, back: Back
+) -> None:
+    known = {pair.target for pair in corpus.training_pairs(run.data, run.recipe.corpus)}
+    made = back(refining(run, pairs=3), Fake(sentence, lambda _: ["The king."]))
+    own = [target for _, target in made[: -len(NEW)]]
+    assert 0 < len(own) <= 3
+    assert len(set(own)) == len(own)
+    assert set(own) <= known
+    assert made[-len(NEW) :] == [("The king.", text) for text in NEW]
 
 
 def test_what_both_sides_keep_becomes_a_stand_in(
-    run: Run, toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+    run: Run, sentence: TranslatedSentence, back: Back
 ) -> None:
-    class Once(Copier):
-        async def translate(self, texts: list[str], options: Options) -> list[Translation]:
-            return [Translation(text, 0.0, ()) for text in texts]
-
-    monkeypatch.setattr("model_export.backtranslation.Translator", Once)
     recipe = dataclasses.replace(run.recipe, keeping=Keeping(stand_ins=True))
-    pairs = back_translate(Run(recipe, run.data, run.folder), toy_bundle.folder, lambda _: None)
-    source, target = run.tokenizers()
-    texts = [(source.decode(s).text, target.decode(t).text) for s, t in pairs]
+    texts = back(Run(recipe, run.data, run.folder), Fake(sentence, lambda text: [text]))
     assert texts[0] in [(one, one) for one in (NEW[0].replace("{mer}", s) for s in STAND_INS)]
     assert texts[1] == (NEW[1], NEW[1])
 
@@ -88,23 +141,6 @@ def test_what_both_sides_keep_becomes_a_stand_in(
     ],
 )
 def test_what_was_cut_or_is_lopsided_is_dropped(
-    run: Run,
-    toy_bundle: Bundle,
-    translator: Translator,
-    monkeypatch: pytest.MonkeyPatch,
-    reason: Literal["stop", "length"],
-    source: str,
-    kept: int,
+    run: Run, sentence: TranslatedSentence, back: Back, reason: str, source: str, kept: int
 ) -> None:
-    (made,) = asyncio.run(translator.translate(["The cat."], Options()))
-    (sentence,) = made.sentences
-    ended = dataclasses.replace(
-        sentence, best=dataclasses.replace(sentence.best, finish_reason=reason)
-    )
-
-    class Once(Copier):
-        async def translate(self, texts: list[str], options: Options) -> list[Translation]:
-            return [Translation(source, 0.0, (ended,)) for _ in texts]
-
-    monkeypatch.setattr("model_export.backtranslation.Translator", Once)
-    assert len(back_translate(run, toy_bundle.folder, lambda _: None)) == kept
+    assert len(back(run, Fake(sentence, lambda _: [source], reason))) == kept
