@@ -143,11 +143,12 @@ def make_distilled(
     Texts of the target language are translated back by the bundle of the other direction.
     """
     run = open_run(recipe, data, runs)
-    if run.recipe.refinement.steps:
+    options = run.recipe.refinement
+    if options.steps:
         if not resume:
             run.path(distil.CHOSEN).unlink(missing_ok=True)
         pairs = distil.distil(run, [open_bundle(path) for path in teacher or ()], typer.echo)
-        if run.recipe.refinement.back_files:
+        if options.back_corpora or options.back_pairs:
             pairs += back_translate(run, reverse_of(run, bundles), typer.echo)
         distil.save(run, pairs)
         typer.echo(f"{len(pairs)} distilled pairs")

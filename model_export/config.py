@@ -257,12 +257,11 @@ class Refinement:
     `files` whose corpus id is one of `corpora`. Those of `back_files` and `back_corpora` are
     of the target language: the bundle of the other direction translates them back, and so it does
     with the targets of `back_pairs` of the training pairs; of each, as many hypotheses are learnt
-    from as `back_variants`, at most `beam_size`. Then the
-    model is trained on for `steps`. What a training pair was translated to is learnt if its
-    chrF against the reference is `least_chrf` or more. An epoch has training pairs by their share
-    raised to `share_power`: above 1 there is less of what training had little of. `consistency` is
-    that of this schedule. `origins` are those of all these corpora, from the catalogue where there
-    is one.
+    from as `back_variants`, at most `beam_size`. Then the model is trained on for `steps`. What a
+    training pair was translated to is learnt if its chrF against the reference is `least_chrf` or
+    more. An epoch has training pairs by their share raised to `share_power`: above 1 there is less
+    of what training had little of. `consistency` is that of this schedule. `origins` are those of
+    all these corpora, from the catalogue where there is one.
     """
 
     beam_size: int

@@ -202,6 +202,8 @@ def _joined(first: Ragged, second: Ragged) -> Ragged:
 
 def of_an_epoch(run: Run, count: int) -> list[corpus.Pair]:
     """Return at most `count` training pairs of an epoch, by the shares that refinement has."""
+    if not count:
+        return []
     recipe = run.recipe
     rng = np.random.default_rng(recipe.training.seed)
     pairs = corpus.training_pairs(run.data, recipe.corpus)

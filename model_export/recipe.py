@@ -59,8 +59,10 @@ def _check_later_stages(recipe: Recipe) -> None:
     used = recipe.refinement
     if not used.steps:
         return
-    if not (used.pairs > 0 or used.corpora or used.back_corpora):
-        raise RecipeError("refinement needs texts: pairs, corpora or back_corpora")
+    if not (used.pairs > 0 or used.corpora or used.back_corpora or used.back_pairs > 0):
+        raise RecipeError("refinement needs texts: pairs, corpora, back_corpora or back_pairs")
+    if not 1 <= used.back_variants <= used.beam_size:
+        raise RecipeError("refinement.back_variants must be from 1 to beam_size")
     for name in (*used.corpora, *used.back_corpora):
         if name not in used.origins:
             raise RecipeError(f"refinement.origins.{name} is missing: where {name} comes from")

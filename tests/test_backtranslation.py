@@ -66,6 +66,9 @@ class Fake:
     def close(self, grace: float) -> None: ...
 
 
+Back = Callable[[Run, Fake], list[tuple[str, str]]]
+
+
 @pytest.fixture
 def sentence(translator: Translator) -> TranslatedSentence:
     """A sentence as the service answers it."""
@@ -74,7 +77,7 @@ def sentence(translator: Translator) -> TranslatedSentence:
 
 
 @pytest.fixture
-def back(toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> "Back":
+def back(toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Back:
     """Translate back with a fake, and read what came of it."""
 
     def translated(run: Run, fake: Fake) -> list[tuple[str, str]]:
@@ -87,9 +90,6 @@ def back(toy_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> "Back":
         return [(source.decode(s).text, target.decode(t).text) for s, t in pairs]
 
     return translated
-
-
-Back = Callable[[Run, Fake], list[tuple[str, str]]]
 
 
 def refining(run: Run, pairs: int = 0, variants: int = 1) -> Run:

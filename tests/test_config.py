@@ -311,6 +311,8 @@ def test_what_measures_has_to_be_there(tmp_path: Path, old: str, new: str, said:
     [
         ("[model]\nalignment_head = 0\n[sharpening]\nsteps = 9", "sharpening.steps needs"),
         ("[refinement]\nsteps = 9\npairs = 0\ncorpora = []", "refinement needs texts"),
+        ("[refinement]\nsteps = 9\nback_variants = 0", "back_variants must be from 1"),
+        ("[refinement]\nsteps = 9\nback_variants = 3", "back_variants must be from 1"),
     ],
 )
 def test_a_later_stage_needs_what_it_is_of(tmp_path: Path, table: str, said: str) -> None:

@@ -196,6 +196,21 @@ def test_a_head_learns_from_both_directions(
     assert run.path("unsharpened.pt").read_bytes() == before != run.best.read_bytes()
 
 
+def test_targets_are_translated_back_without_other_texts(
+    monkeypatch: pytest.MonkeyPatch, recipe: Path, toy_run: Run, toy_bundle: Bundle, tmp_path: Path
+) -> None:
+    text, count = re.subn(r"steps = 0\nwarmup = 1\n", "steps = 2\nwarmup = 1\n", toy.RECIPE)
+    assert count == 1
+    recipe.write_text(text.replace("pairs = 40\n", "pairs = 0\nback_pairs = 4\n"), encoding="utf-8")
+    shutil.copytree(toy_run.folder, tmp_path / "runs" / "toy")
+    monkeypatch.setattr(commands, "reverse_of", lambda *_: toy_bundle.folder)
+    monkeypatch.setattr("model_export.distil.distil", lambda *_: [])
+    places = ["--data", str(toy_run.data), "--runs", str(tmp_path / "runs")]
+    result = CliRunner().invoke(commands.app, ["distil", str(recipe), *places])
+    assert result.exit_code == 0, result.output
+    assert "4 of 4 texts translated back" in result.output
+
+
 def test_refine_goes_on_and_begins_again(
     monkeypatch: pytest.MonkeyPatch, recipe: Path, toy_run: Run, tmp_path: Path
 ) -> None:
