@@ -2,9 +2,10 @@
 
 What the service would swap for a stand-in (see `service.keeping`) is swapped here too, where
 both sides have it; and so are names, since addresses and code are rare in everyday language
-while "Tom" is not.
+while "Tom" is not, and numbers, if the model is to keep them.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,8 @@ import numpy as np
 
 from model_export.config import Bundle, Keeping, Recipe
 from model_export.corpus import Pair
-from service.keeping import STAND_INS, swap_pair
+from service import numerals
+from service.keeping import FOR_NUMBERS, STAND_INS, StandIns, swap_pair
 from service.segmentation import Span
 from service.untranslatable import find
 from service.words import words
@@ -38,16 +40,31 @@ def carry(pairs: Sequence[Pair], options: Keeping, bundle: Bundle, seed: int) ->
         return options.spelled.get(kept, kept)
 
     for pair, chance in zip(pairs, rng.random(len(pairs)), strict=True):
-        spans = find(pair.source, bundle.source.code)
+        numbers = options.numbers > 0 and rng.random() < options.numbers
+        spans = find(pair.source, bundle.source.code, numbers)
         if chance < options.names:
             found = _names(pair, bundle.source.words, options.spelled, rng)
             spans = _apart([*spans, *found])
         if not spans:
             yield pair
             continue
-        order = "".join(rng.permutation(list(STAND_INS)))
-        source, target = swap_pair(pair.source, pair.target, spans, order, spell)
+        stand_ins = _shuffled(FOR_NUMBERS if options.numbers else "", rng)
+        source, target = swap_pair(pair.source, pair.target, spans, stand_ins, spell)
         yield replace(pair, source=source.text, target=target.text)
+
+
+def same_numbers(source: str, target: str, bundle: Bundle) -> bool:
+    """Whether both have the same numbers, each as often, of those that a translation keeps."""
+    found, other = (
+        Counter(text[start:end] for start, end in numerals.find(text, language.code))
+        for text, language in ((source, bundle.source), (target, bundle.target))
+    )
+    return found == other
+
+
+def _shuffled(numbers: str, rng: np.random.Generator) -> StandIns:
+    """Return all stand-ins in any order, so that the model learns one as well as another."""
+    return StandIns("".join(rng.permutation(list(STAND_INS))), numbers)
 
 
 def _names(

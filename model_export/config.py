@@ -123,13 +123,15 @@ class Keeping:
     """Whether the model learns to carry over what a translation keeps, by stand-ins.
 
     `names` is the share of the training pairs whose names are swapped for stand-ins too: words
-    that both sides have, and those that the target has as `spelled` says. Names that an epoch has
-    fewer than `rare_names` times are kept in what is translated (0: none are).
+    that both sides have, and those that the target has as `spelled` says. `numbers` is the share of
+    those whose numbers are, down to two digits, which are kept in what is translated then. So are
+    names that an epoch has fewer than `rare_names` times (0: none are).
     """
 
     stand_ins: bool = False
     names: float = 0.0
     rare_names: float = 0.0
+    numbers: float = 0.0
     spelled: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import sacrebleu
 
 from model_export import checkpoint, corpus, draft, extra_texts
-from model_export.carrying import carried
+from model_export.carrying import carried, same_numbers
 from model_export.corpus import Encoded, Ragged
 from model_export.evaluate import CAPACITY
 from model_export.run import Run, load_corpus, load_ragged, save_corpus, save_ragged
@@ -126,10 +126,17 @@ def _closest(hypotheses: Sequence[str], reference: str, least: float) -> str:
 
 
 def encoded(run: Run, texts: Iterable[tuple[str, str]]) -> Iterator[tuple[Ids, Ids]]:
-    """Yield pairs of texts that fit as ids, with stand-ins where the model learns them."""
+    """Yield pairs of texts that fit as ids, with stand-ins where the model learns them.
+
+    If it is to keep numbers, pairs that have not the same ones are left out.
+    """
     source, target = run.tokenizers()
-    options = run.recipe.corpus
-    pairs = [corpus.Pair(one, corpus.spaced(other, options), "") for one, other in texts]
+    options, strict = run.recipe.corpus, run.recipe.keeping.numbers > 0
+    pairs = [
+        corpus.Pair(one, corpus.spaced(other, options), "")
+        for one, other in texts
+        if not strict or same_numbers(one, other, run.recipe.bundle)
+    ]
     for pair in carried(pairs, run.recipe):
         ids = source.encode(pair.source).ids, target.encode(pair.target).ids
         if 0 < len(ids[0]) < options.max_tokens and 0 < len(ids[1]) < options.max_tokens:

@@ -15,7 +15,7 @@ from model_export.model import Seq2Seq
 from model_export.run import Run
 from model_export.subwords import BOS, EOS, PAD
 from service.bundle import Bundle, describe_file, needed
-from service.keeping import STAND_INS
+from service.keeping import FOR_NUMBERS, STAND_INS
 from service.manifest import FORMAT, Bounds, Language, Limits, LinkRule, Manifest, Model, parse
 
 GRAPHS = "graphs.json"
@@ -70,7 +70,7 @@ def open_draft(
     if not path.is_file():
         raise DraftError(f"{place} holds no exported graphs: run `export` first")
     model = parse(Model, json.loads(path.read_text(encoding="utf-8")), GRAPHS)
-    recipe = run.recipe.bundle
+    recipe, keeping = run.recipe.bundle, run.recipe.keeping
     manifest = Manifest(
         format=FORMAT,
         name=recipe.name,
@@ -84,7 +84,8 @@ def open_draft(
         model=model,
         link_rule=link_rule or _untuned(model),
         warn_from=bounds,
-        stand_ins=STAND_INS if run.recipe.keeping.stand_ins else "",
+        stand_ins=STAND_INS if keeping.stand_ins else "",
+        number_stand_ins=FOR_NUMBERS if keeping.stand_ins and keeping.numbers else "",
         known_words=known.FILE if (place / known.FILE).is_file() else "",
         data=(),
         metrics=(),

@@ -15,10 +15,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from service.numerals import is_numeral
 from service.segmentation import Span
 
 STAND_INS = "\x01\x02\x03\x04\x05\x06\x07\x08"
 """All there are. Those that a text has itself are kept like anything else that is no language."""
+
+FOR_NUMBERS = STAND_INS[5:]
+"""Those that stand for numbers first, where a model tells these from what else is kept."""
 
 Spell = Callable[[str], str]
 """How a target writes what it keeps."""
@@ -37,6 +41,30 @@ class Kept:
     span: Span
     stand_in: str
     written: str
+
+
+@dataclass(frozen=True, slots=True)
+class StandIns:
+    """The stand-ins that a model knows, in the order in which they are taken.
+
+    Numbers take those of `numbers` first, and what else is kept the others.
+    """
+
+    every: str = STAND_INS
+    numbers: str = ""
+
+    def given(self, contents: Iterable[str]) -> dict[str, str]:
+        """Return what stands for each content, as far as there are stand-ins."""
+        free, given = list(self.every), dict[str, str]()
+        for content in dict.fromkeys(contents):
+            if free:
+                of_number = is_numeral(content)
+                given[content] = min(free, key=lambda one: (one in self.numbers) is not of_number)
+                free.remove(given[content])
+        return given
+
+
+ALL = StandIns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +87,12 @@ class Swapped:
         )
 
 
-def swap(text: str, spans: Iterable[Span], order: str = STAND_INS, spell: Spell = str) -> Swapped:
+def swap(
+    text: str, spans: Iterable[Span], stand_ins: StandIns = ALL, spell: Spell = str
+) -> Swapped:
     """Swap stretches for the stand-ins in order; like ones share one, and the rest stays."""
     found = list(spans)
-    contents = dict.fromkeys(span.of(text) for span in found)
-    known = dict(zip(contents, order, strict=False))
+    known = stand_ins.given(span.of(text) for span in found)
     kept = [
         Kept(span, known[content], spell(content))
         for span in found
@@ -88,14 +117,14 @@ def swap_pair(
     source: str,
     target: str,
     spans: Iterable[Span],
-    order: str = STAND_INS,
+    stand_ins: StandIns = ALL,
     spell: Spell = str,
 ) -> tuple[Swapped, Swapped]:
     """Swap those stretches of a source that its target has as many times, in both."""
     found = list(spans)
     asked = Counter(span.of(source) for span in found)
     shared = {one for one, n in asked.items() if len(occurrences(target, spell(one))) == n}
-    near = swap(source, (span for span in found if span.of(source) in shared), order, spell)
+    near = swap(source, (span for span in found if span.of(source) in shared), stand_ins, spell)
     far = swap_in(target, {one.stand_in: one.written for one in near.kept})
     if Counter(one.stand_in for one in near.kept) != Counter(one.stand_in for one in far.kept):
         return swap_kept(source, []), swap_kept(target, [])  # one lies within another

@@ -179,6 +179,7 @@ class Manifest:
     link_rule: LinkRule
     warn_from: Bounds
     stand_ins: Annotated[str, Short(64)]
+    number_stand_ins: Annotated[str, Short(64)]
     known_words: MaybeFileName
     data: tuple[Mapping[str, Any], ...] = field(repr=False)
     metrics: tuple[Mapping[str, Any], ...] = field(repr=False)

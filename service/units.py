@@ -15,7 +15,7 @@ from service.alignment import Link
 from service.bundle import Bundle
 from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
 from service.hypotheses import Path, Source
-from service.keeping import STAND_INS, Kept, Swapped, restore, swap, swap_kept, swap_pair
+from service.keeping import STAND_INS, Kept, StandIns, Swapped, restore, swap, swap_kept, swap_pair
 from service.legible import loud, read, roomy, unknown
 from service.manifest import Language
 from service.placeholders import is_in_turn
@@ -33,7 +33,7 @@ FINAL = (".", "!", "?", "。", "！", "？")
 _CLOSERS = "\"'”’»)]"
 
 Role = Literal["source", "target"]
-Find = Callable[[str, str], list[Span]]
+Find = Callable[[str, str, bool], list[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,13 @@ class Units:
         for tokenizer in self.tokenizers.values():
             if (tokenizer.pad, tokenizer.bos, tokenizer.eos) != astuple(special):
                 raise DamagedBundle(f"{manifest.name}: a tokenizer has other special pieces")
-        self._stand_ins = manifest.stand_ins
-        if not set(self._stand_ins) <= set(STAND_INS):
+        self._stand_ins = StandIns(manifest.stand_ins, manifest.number_stand_ins)
+        if not set(manifest.stand_ins) <= set(STAND_INS):
             raise DamagedBundle(f"{manifest.name}: stand_ins must be among {STAND_INS!r}")
-        if len(set(self._stand_ins)) < len(self._stand_ins):
+        if len(set(manifest.stand_ins)) < len(manifest.stand_ins):
             raise DamagedBundle(f"{manifest.name}: stand_ins has one of them twice")
+        if not set(manifest.number_stand_ins) <= set(manifest.stand_ins):
+            raise DamagedBundle(f"{manifest.name}: number_stand_ins must be among stand_ins")
         file = manifest.known_words
         codes = manifest.source.code, manifest.target.code
         self._names = names.reader(bundle.read(file), file, *codes) if file else names.none
@@ -161,7 +163,7 @@ class Units:
 
     def untagged(self, unit: Unit) -> "Bare | None":
         """Return a source without its marks, ready; None if it has none, or nothing else."""
-        if not self._stand_ins or not marks.HINT.search(unit.text) or unit.is_kept:
+        if not self._stand_ins.every or not marks.HINT.search(unit.text) or unit.is_kept:
             return None
         language = self._languages["source"]
         kept = find(unit.text, language.code)
@@ -263,9 +265,9 @@ class Units:
 
         Names of several words stand `apart` where these were given.
         """
-        if not self._stand_ins:
+        if not self._stand_ins.every:
             return []
-        found = find(text, self._languages[role].code)
+        found = find(text, self._languages[role].code, bool(self._stand_ins.numbers))
         taken = bytearray(len(text))
         for span in found:
             taken[span.start : span.end] = b"\1" * len(span)
@@ -278,7 +280,7 @@ class Units:
         return sorted(found, key=lambda span: span.start)
 
     def _taken_over(self, unit: Unit, role: Role) -> Unit:
-        swapped = swap_kept(unit.text, unit.kept if self._stand_ins else ())
+        swapped = swap_kept(unit.text, unit.kept if self._stand_ins.every else ())
         return self._unit(swapped, unit.start, role, unit.words)
 
     def _unit(

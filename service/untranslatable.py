@@ -12,6 +12,7 @@ from functools import cache
 
 import regex
 
+from service import numerals
 from service.placeholders import BEGINS, ENDS, PATTERNS, meant, merge, messages
 from service.segmentation import Span
 
@@ -110,9 +111,14 @@ _PUNCTUATION = ".,;:!?'\"…"
 _BRACKETS = {")": "(", "]": "["}
 
 
-def find(text: str, language: str) -> list[Span]:
-    """Return what a translation of a text in `language` should keep, in order."""
-    found = _outermost([*_spans(_PLAIN, text), *messages(text)]) if _HINT.search(text) else []
+def find(text: str, language: str, numbers: bool = False) -> list[Span]:
+    """Return what a translation of a text in `language` should keep, in order.
+
+    With `numbers`, also those of few digits, which most models translate themselves.
+    """
+    found = [*_spans(_PLAIN, text), *messages(text)] if _HINT.search(text) else []
+    found += numerals.find(text, language) if numbers else []
+    found = _outermost(found)
     base = language.split("-")[0].lower()
     if base not in _ASCII or not text.isascii():
         found += _unwritten(text, base, found)
@@ -120,9 +126,9 @@ def find(text: str, language: str) -> list[Span]:
     return merge(text, [span for span in spans if not meant(span.of(text))])
 
 
-def find_all(text: str, language: str) -> list[Span]:
+def find_all(text: str, language: str, numbers: bool = False) -> list[Span]:
     """Return what `find` does, but the whole text if no word is left beside that."""
-    spans = find(text, language)
+    spans = find(text, language, numbers)
     at = 0
     for span in (*spans, Span(len(text), len(text))):
         if any(map(str.isalpha, text[at : span.start])):

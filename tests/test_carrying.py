@@ -1,9 +1,9 @@
 """Training pairs with stand-ins: what both sides have, and names now and then."""
 
-from model_export.carrying import carry
+from model_export.carrying import carry, same_numbers
 from model_export.config import Bundle, Keeping, Language
 from model_export.corpus import Pair
-from service.keeping import STAND_INS
+from service.keeping import FOR_NUMBERS, STAND_INS
 
 BUNDLE = Bundle(
     "en-fr",
@@ -65,3 +65,29 @@ def test_a_seed_says_it_all() -> None:
     pairs = [MAIL, LOST] * 20
     assert carried(pairs, 0.5) == carried(pairs, 0.5)
     assert carried(pairs, 0.5) != carried(pairs, 0.5, seed=2)
+
+
+def test_numbers_become_stand_ins_in_some_pairs_if_the_model_is_to_keep_them() -> None:
+    plain = Pair("Tom is 25.", "Tom a 25 ans.", "a")
+    assert carried([plain] * 50) == [plain] * 50
+    keeping = Keeping(True, 0.3, numbers=0.5)
+    made = list(carry([plain] * 400, keeping, BUNDLE, 1))
+    of_numbers = {pair.source[-2] for pair in made} - {"5"}
+    of_names = {pair.source[0] for pair in made} - {"T"}
+    assert of_numbers == set(FOR_NUMBERS)
+    assert of_names == set(STAND_INS) - set(FOR_NUMBERS)
+    assert 140 < sum(pair.source[-2] != "5" for pair in made) < 260
+    for pair in made:
+        assert set(pair.source) & set(STAND_INS) == set(pair.target) & set(STAND_INS)
+
+
+def test_numbers_are_the_same_or_not() -> None:
+    for source, target, same in (
+        ("Tom is 25.", "Tom a 25 ans.", True),
+        ("Tom is 25.", "Tom a 2 ans.", False),
+        ("25 or 25?", "25 ?", False),
+        ("He has 3 of 10:30.", "Il a le 10:30.", True),
+        ("25 million", "25 millions", True),
+        ("Hello", "Bonjour, 12", False),
+    ):
+        assert same_numbers(source, target, BUNDLE) == same, source

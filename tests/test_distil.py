@@ -149,6 +149,14 @@ def test_what_is_learnt_has_its_marks_spaced(run: Run) -> None:
     assert made[1] == spaced != made[0]
 
 
+def test_what_is_learnt_has_the_same_numbers_if_the_model_is_to_keep_them(run: Run) -> None:
+    counting = dataclasses.replace(run.recipe.keeping, stand_ins=True, numbers=0.5)
+    other = Run(dataclasses.replace(run.recipe, keeping=counting), run.data, run.folder)
+    texts = [("25.", "25."), ("25.", "2."), ("2.", "2.")]
+    made = [len(list(distil.encoded(one, texts))) for one in (run, other)]
+    assert made == [3, 2]
+
+
 def test_what_training_has_little_of_refinement_has_less_of(run: Run) -> None:
     distil.save(run, distil.distil(run, [], lambda _: None))
     halves = np.full(len(load_corpus(run).source), 0.5, np.float32)

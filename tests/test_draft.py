@@ -12,6 +12,7 @@ from model_export.run import Run
 from model_export.subwords import BOS, EOS, PAD
 from service.bundle import open_bundle
 from service.errors import DamagedBundle, UnsealedBundle
+from service.keeping import FOR_NUMBERS, STAND_INS
 from service.manifest import FORMAT, LinkRule, Special
 from tests.architectures import ARCHITECTURES, lively, network
 
@@ -98,6 +99,17 @@ def test_writing_completes_an_exported_folder(run: Run, toy_run: Run) -> None:
     assert draft.open_draft(run, "int8", RULE).manifest.model.special.eos == EOS
     assert (place / "source.model").read_bytes() == toy_run.source_model.read_bytes()
     assert (place / "target.model").read_bytes() == b"another"
+
+
+def test_a_draft_has_stand_ins_if_the_recipe_has_and_some_of_them_for_numbers(run: Run) -> None:
+    def made(keeping: config.Keeping) -> tuple[str, str]:
+        recipe = replace(run.recipe, keeping=keeping)
+        manifest = draft.open_draft(replace(run, recipe=recipe), "int8", RULE).manifest
+        return manifest.stand_ins, manifest.number_stand_ins
+
+    assert made(config.Keeping()) == made(config.Keeping(numbers=0.5)) == ("", "")
+    assert made(config.Keeping(stand_ins=True)) == (STAND_INS, "")
+    assert made(config.Keeping(stand_ins=True, numbers=0.5)) == (STAND_INS, FOR_NUMBERS)
 
 
 def test_known_words_come_along_if_the_recipe_tells_names_by_them(run: Run) -> None:

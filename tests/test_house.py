@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GROUPS = {
     1: (
         *("errors", "settings", "segmentation", "slots", "cores", "version", "scripts"),
-        *("tally", "timing", "fields", "memory", "bucket", "placeholders", "layout"),
+        *("tally", "timing", "fields", "memory", "bucket", "placeholders", "layout", "numerals"),
     ),
     1.25: (
         *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),
@@ -77,8 +77,8 @@ OWNERS = {
     "sentencex": {"service.segmentation"},
     "opencc": {"service.scripts"},
     "regex": {
-        *("service.legible", "service.marks", "service.names", "service.romanisation"),
-        *("service.untranslatable", "service.words"),
+        *("service.legible", "service.marks", "service.names", "service.numerals"),
+        *("service.romanisation", "service.untranslatable", "service.words"),
     },
     "pypinyin": {"service.romanisation"},
     "rjieba": {"service.romanisation", "service.words"},

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.keeping import (
+    FOR_NUMBERS,
     STAND_INS,
+    StandIns,
     Swapped,
     occurrences,
     restore,
@@ -97,7 +99,7 @@ def test_a_stand_in_of_the_text_itself_means_nothing() -> None:
 
 
 def test_no_more_stand_ins_than_a_model_knows() -> None:
-    swapped = swap("{a} {b} {c}", find("{a} {b} {c}", "en"), STAND_INS[:2])
+    swapped = swap("{a} {b} {c}", find("{a} {b} {c}", "en"), StandIns(STAND_INS[:2]))
     assert swapped.text == "\x01 \x02 {c}"
 
 
@@ -107,3 +109,18 @@ def test_long_texts_take_no_longer_than_they_are() -> None:
     spans = swapped.in_whole([Span(n, n + 1) for n in range(len(swapped.text))])
     assert spans[-2].of(text) == "{a}"
     assert len(swap_in(text, {"\x01": "{a}"}).kept) == 20_000
+
+
+def test_numbers_have_stand_ins_of_their_own_while_there_are_any() -> None:
+    knows = StandIns(STAND_INS, FOR_NUMBERS)
+    assert knows.given(["25", "{a}", "12.6", "$5", "25"]) == {
+        "25": FOR_NUMBERS[0],
+        "{a}": STAND_INS[0],
+        "12.6": FOR_NUMBERS[1],
+        "$5": STAND_INS[1],
+    }
+    numbers = [str(n) for n in range(20, 28)]
+    assert sorted(knows.given(numbers).values()) == list(STAND_INS), "then they take any"
+    names = [f"{{{n}}}" for n in range(9)]
+    assert sorted(knows.given(names).values()) == list(STAND_INS), "and so does what is none"
+    assert StandIns().given(["25", "{a}"]) == {"25": STAND_INS[0], "{a}": STAND_INS[1]}

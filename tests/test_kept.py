@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from service.bundle import Bundle
-from service.keeping import STAND_INS
+from service.keeping import FOR_NUMBERS, STAND_INS
 from service.options import Options, Pair
 from service.translation import SentenceDone, TokenChosen, Translation
 from service.translator import Translator
@@ -112,3 +112,24 @@ def test_what_comes_often_comes_as_often(keeper: Translator) -> None:
         options = Options(max_length=limit)
         (made,) = asyncio.run(keeper.translate([text], options))
         assert made.text.count("{a}") == 6
+
+
+def test_numbers_of_few_digits_come_over_where_the_bundle_has_stand_ins_for_them(
+    toy_bundle: Bundle, keeper: Translator
+) -> None:
+    text = "the cat sees 25 trees and 25 dogs, 3 of {a}, by 10:30."
+    manifest = dataclasses.replace(
+        toy_bundle.manifest, stand_ins=STAND_INS, number_stand_ins=FOR_NUMBERS
+    )
+    counting = Translator(dataclasses.replace(toy_bundle, manifest=manifest), CAPACITY)
+    try:
+        (made,) = translate(counting, text)
+        (pair,) = asyncio.run(counting.align([Pair(text, "25 {a} 10:30")], Options()))
+    finally:
+        counting.close(0.0)
+    assert (made.text.count("25"), made.text.count("10:30"), made.text.count("{a}")) == (2, 1, 1)
+    words = [word.text for word in made.sentences[0].best.target.words]
+    assert (words.count("25"), words.count("10:30")) == (2, 1)
+    assert "10:30" in [token.text for token in pair.target.tokens]
+    (plain,) = translate(keeper, text)
+    assert "10:30" not in [token.text for token in plain.sentences[0].source.tokens]

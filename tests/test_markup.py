@@ -9,6 +9,7 @@ import pytest
 
 from service import units as rooms
 from service.bundle import open_bundle
+from service.keeping import StandIns
 from service.options import Options, Pair
 from service.shelf import EMBEDDED
 from service.translation import Progress, SentenceDone, TokenChosen, Translation
@@ -130,5 +131,5 @@ def test_a_model_without_stand_ins_reads_tags_like_any_text(
     unit = english._units.text(TEXTS[0], 0, "source")
     assert isinstance(english._units.untagged(unit), rooms.Bare)
     assert english._units.untagged(replace(unit, text="no tags")) is None
-    monkeypatch.setattr(english._units, "_stand_ins", "")
+    monkeypatch.setattr(english._units, "_stand_ins", StandIns(""))
     assert english._units.untagged(unit) is None

@@ -101,6 +101,14 @@ def test_what_lies_across_given_words_is_not_kept(keeping: Units) -> None:
     assert unit.carried == {"\x01": "{n}"}
 
 
+def test_numbers_can_only_have_stand_ins_that_the_bundle_has(toy_bundle: Bundle) -> None:
+    manifest = dataclasses.replace(
+        toy_bundle.manifest, stand_ins=STAND_INS[:2], number_stand_ins=STAND_INS[1:3]
+    )
+    with pytest.raises(DamagedBundle, match="number_stand_ins must be among stand_ins"):
+        Units(dataclasses.replace(toy_bundle, manifest=manifest))
+
+
 def test_a_bundle_without_stand_ins_keeps_nothing(units: Units) -> None:
     unit = units.text("the x@y.fr", 0, "source")
     about = Source(3, 0, 1, {})

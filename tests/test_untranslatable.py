@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.untranslatable import find
+from service.untranslatable import find, find_all
 
 
 def contents(text: str, language: str = "en") -> list[str]:
@@ -172,3 +172,12 @@ def test_hostile_texts_are_searched_in_linear_time(unit: str, language: str) -> 
     text = unit * (30_000 // len(unit)) + "!"
     spans = find(text, language)
     assert all(span.end <= len(text) for span in spans)
+
+
+def test_numbers_of_few_digits_are_found_if_asked_for() -> None:
+    text = "Pay $25 for 25 of the 12345 seats at http://a.org/25 by 10:30, 20 °C."
+    plain = ["$25", "12345", "http://a.org/25", "20 °C"]
+    assert [span.of(text) for span in find(text, "en")] == plain
+    found = [span.of(text) for span in find(text, "en", numbers=True)]
+    assert found == ["$25", "25", "12345", "http://a.org/25", "10:30", "20 °C"]
+    assert [span.of("25, 30") for span in find_all("25, 30", "en", numbers=True)] == ["25, 30"]

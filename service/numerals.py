@@ -1,0 +1,43 @@
+"""Finds numbers that a translation writes as they are: of two digits and more, decimals, times.
+
+Not ordinals, ranges and fractions, nor what another language counts otherwise: 25 million is
+2500万, 12月 is December, 第25届 is the 25th, 20世纪 the 20th century.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+
+import regex
+
+_NUMBER = r"(?:\d{2,}+|\d++(?:[.,:]\d++)++)"
+_WHOLE = regex.compile(_NUMBER, regex.ASCII)
+_APART = r"(?<![\w.+-])(?<!\d[,:/])"
+_ALONE = r"(?!\w|[.,:/-]\d)"
+"""What stands before and behind a number that is no part of a longer one, or of a word."""
+
+_AROUND: Mapping[str, tuple[str, str]] = {
+    "en": ("", r"(?![ -](?:hundred|thousand|million|billion|trillion)s?\b)"),
+    "fr": ("", r"(?![ \u00a0\u202f](?:mille|(?:mill|bill)(?:ions?|iards?))\b)"),
+    "zh": (
+        r"(?<![点时])(?:(?<!第)|(?=[\d.,:]++[页章节课条号]))",
+        r"(?! ?(?:[十百千万亿月届]|世纪|年代))",
+    ),
+}
+"""What stands before and behind such numbers in a language, or must not."""
+
+
+def find(text: str, language: str) -> list[tuple[int, int]]:
+    """Return where such numbers begin and end, in order."""
+    pattern = _pattern(language.split("-")[0].lower())
+    return [match.span() for match in pattern.finditer(text, concurrent=False)]
+
+
+def is_numeral(text: str) -> bool:
+    """Whether a text is one number and nothing else, of at least two characters."""
+    return _WHOLE.fullmatch(text, concurrent=False) is not None
+
+
+@cache
+def _pattern(language: str) -> "regex.Pattern[str]":
+    before, behind = _AROUND.get(language, ("", ""))
+    return regex.compile(f"{_APART}{before}{_NUMBER}{_ALONE}{behind}", regex.ASCII)
