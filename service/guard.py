@@ -5,7 +5,8 @@ has it. So one that is not owed is never written, and a sentence does not end be
 one is: what the model thinks best of those still owed comes, after a space, in the place of
 `</s>` or of the sentence's final mark, and in any case before the length limit leaves no room.
 Nor is a sentence that asks answered by one that states: other final marks than its own are banned.
-A label, which has none, ends where the model would write one, unless that is an abbreviation's.
+A label, which has none, ends where the model would write one, unless that is an abbreviation's, or
+in a question mark, where that is likelier than one that states.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ from service.repetition import Loops
 
 ENDS_FROM = -5.5
 """From which log-probability of `</s>` on a mark is the end, and no abbreviation's."""
+
+ASKS_FROM = -3.0
+"""From which log-probability of a question mark at its end a label asks, if it does not state."""
 
 NEAR = 3
 """A mark so soon after another is an abbreviation's, as in a.m."""
@@ -102,6 +106,8 @@ def instead(
         *before, last = (None, *written.loops.last[-NEAR:])
         if last in source.ending or source.ending.isdisjoint(before):
             token = source.eos
+    if token == source.eos and (mark := _asked(written, scores, source)) is not None:
+        token, score = mark, float(scores[mark])
     if written.must_pay(token, left, source):
         token = written.payment(scores, left, source)
         score = float(scores[token])
@@ -111,12 +117,22 @@ def instead(
     return token, score
 
 
+def _asked(written: Written, scores: Floats, source: Source) -> int | None:
+    """Return the question mark that a label is to end in; None if it has one, or does not ask."""
+    if not source.asking.isdisjoint(written.loops.last) or not source.asking:
+        return None
+    mark = max(source.asking, key=lambda token: (float(scores[token]), -token))
+    others = max((float(scores[token]) for token in source.ending), default=-np.inf)
+    return mark if scores[mark] >= ASKS_FROM and scores[mark] > others else None
+
+
 def best(written: Written, scores: Floats, first: int, source: Source, left: int) -> Next:
     """Return the likeliest token that may follow, which is `first` if it may; scores (V,).
 
     `left` is how many tokens there is room for.
     """
     is_usual = not written.owed and first not in source.ending
+    is_usual = is_usual and (first != source.eos or not source.asking)
     if is_usual and (usual := written.after(first, source)) is not None:
         return Next(first, float(scores[first]), usual)
     for token in _likeliest(scores, first):

@@ -102,7 +102,7 @@ class Source:
     tokens in `stand_ins` it holds exactly those in `owed`, those `in_turn` in the order in which
     they are owed, and all of them before one that is `closing`. `space` is a token that sets what
     follows apart, and stands between one that is `joining` and a stand-in. It holds none that are
-    `banned`, and ends where one that is `ending` would end it.
+    `banned`, and ends where one that is `ending` would end it, or in one that is `asking`.
     """
 
     length: int
@@ -118,6 +118,7 @@ class Source:
     joining: frozenset[int] = frozenset()
     banned: frozenset[int] = frozenset()
     ending: frozenset[int] = frozenset()
+    asking: frozenset[int] = frozenset()
 
 
 def whole_path(

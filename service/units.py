@@ -221,7 +221,8 @@ class Units:
         if final:
             about = replace(about, banned=self._others[final])
         elif unit.is_label:
-            about = replace(about, ending=self._stating)
+            asking = self._closing - self._stating
+            about = replace(about, ending=self._stating, asking=asking)
         if not unit.kept:
             return about
         owed = tuple(self._stand_in(one.stand_in) for one in unit.kept)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from service.guard import ENDS_FROM, Written, _likeliest, begin, best
+from service.guard import ASKS_FROM, ENDS_FROM, Written, _likeliest, begin, best
 from service.hypotheses import Source
 
 EOS, FIRST, SECOND, WORD, OTHER = 0, 1, 2, 3, 4
@@ -114,6 +114,19 @@ def test_a_label_ends_where_a_mark_would_end_it() -> None:
     assert best(written, scores, WORD, about, ROOM)[0] == EOS, "which has no two in a row"
     token, _, written = best(written, scores, OTHER, about, ROOM)
     assert best(written, scores, WORD, about, ROOM)[0] == WORD, "which may have two"
+
+
+def test_a_label_that_asks_ends_in_a_question_mark() -> None:
+    about = dataclasses.replace(
+        source(copies=9), ending=frozenset({WORD}), asking=frozenset({OTHER})
+    )
+    scores = np.array([-0.1, -9, -9, -4, -2.5], np.float32)
+    token, score, written = best(begin(about), scores, EOS, about, ROOM)
+    assert (token, score) == (OTHER, -2.5)
+    assert best(written, scores, EOS, about, ROOM)[:2] == (EOS, float(scores[EOS])), "in one"
+    for stating, asking in ((-2, -2.5), (-9, ASKS_FROM - 0.1)):
+        other = np.array([-0.1, -9, -9, stating, asking], np.float32)
+        assert best(begin(about), other, EOS, about, ROOM)[0] == EOS
 
 
 def test_a_label_owes_what_any_text_does() -> None:

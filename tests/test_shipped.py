@@ -174,6 +174,7 @@ LABELS = [
     ("en-zh", "The cat is on the table", ""),
     ("fr-en", "Le chat est sur la table", ""),
     ("fr-en", "Comment ça va", "?"),
+    ("fr-en", "Où est la gare", "?"),
     ("zh-en", "\u732b\u5728\u684c\u5b50\u4e0a", ""),
 ]
 

@@ -176,6 +176,7 @@ def test_labels_get_no_full_stop(keeping: Units, text: str, is_label: bool) -> N
     spelled = keeping.tokenizers["target"].spelled
     assert (spelled((".", "!")) <= about.ending) == is_label
     assert not about.ending & spelled(("?", "？"))
+    assert (about.asking == spelled(("?", "？"))) == is_label
     assert not (is_label and about.banned)
 
 
