@@ -106,7 +106,8 @@ def instead(
         *before, last = (None, *written.loops.last[-NEAR:])
         if last in source.ending or source.ending.isdisjoint(before):
             token = source.eos
-    if token == source.eos and (mark := _asked(written, scores, source)) is not None:
+    may_ask = token == source.eos and not written.owed and left > 1
+    if may_ask and (mark := _asked(written, scores, source)) is not None:
         token, score = mark, float(scores[mark])
     if written.must_pay(token, left, source):
         token = written.payment(scores, left, source)
@@ -119,7 +120,7 @@ def instead(
 
 def _asked(written: Written, scores: Floats, source: Source) -> int | None:
     """Return the question mark that a label is to end in; None if it has one, or does not ask."""
-    if not source.asking.isdisjoint(written.loops.last) or not source.asking:
+    if not source.asking or not source.asking.isdisjoint(written.loops.last):
         return None
     mark = max(source.asking, key=lambda token: (float(scores[token]), -token))
     others = max((float(scores[token]) for token in source.ending), default=-np.inf)

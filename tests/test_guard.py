@@ -127,6 +127,15 @@ def test_a_label_that_asks_ends_in_a_question_mark() -> None:
     for stating, asking in ((-2, -2.5), (-9, ASKS_FROM - 0.1)):
         other = np.array([-0.1, -9, -9, stating, asking], np.float32)
         assert best(begin(about), other, EOS, about, ROOM)[0] == EOS
+    assert best(begin(about), scores, EOS, about, 1)[0] == EOS, "or it would be cut off"
+
+
+def test_what_a_label_owes_comes_before_its_question_mark() -> None:
+    about = dataclasses.replace(source(FIRST), asking=frozenset({OTHER}))
+    scores = np.array([-0.1, -9, -9, -4, -2.5], np.float32)
+    token, _, written = best(begin(about), scores, EOS, about, ROOM)
+    assert (token, written.owed) == (FIRST, ())
+    assert best(written, scores, EOS, about, ROOM)[0] == OTHER
 
 
 def test_a_label_owes_what_any_text_does() -> None:

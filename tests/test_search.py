@@ -213,6 +213,18 @@ def test_a_label_ends_where_a_mark_would_come(beams: int) -> None:
     assert search.paths[0].score == pytest.approx(np.log(0.8))
 
 
+@pytest.mark.parametrize("beams", [1, 2, 3])
+def test_a_label_that_asks_ends_in_a_question_mark(beams: int) -> None:
+    about = dataclasses.replace(
+        SOURCE, eos=3, copies=4, ending=frozenset({2}), asking=frozenset({0})
+    )
+    search: Search = Greedy(about, 30) if beams == 1 else Beam(about, 30, beams, 1)
+    while search.paths is None:
+        search.advance(circling(beams), list(range(beams)))
+    assert search.paths[0].tokens == (0, 3)
+    assert search.paths[0].finished
+
+
 def test_a_watched_search_tells_each_token_and_the_row_of_the_one_before() -> None:
     search = Greedy(SOURCE, limit=20)
     told: list[Chosen] = []
