@@ -9,7 +9,18 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from model_export import carrying, config, corpus, distil, draft, known, labels, pictures, studies
+from model_export import (
+    carrying,
+    config,
+    corpus,
+    distil,
+    draft,
+    intact,
+    known,
+    labels,
+    pictures,
+    studies,
+)
 from model_export import evaluate as evaluating
 from model_export import restore as restoring
 from model_export import seal as sealing
@@ -48,6 +59,7 @@ MENDABLE = (
     sharpening.SharpenError,
     distil.DistilError,
     draft.DraftError,
+    intact.LanguageError,
     restoring.RestoreError,
     BundleError,
     RequestError,

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from model_export import alarms, compared, pictures
+from model_export import alarms, compared, intact, pictures
 from model_export import compare as comparing
 from model_export import evaluate as evaluating
 from model_export import explain as explaining
@@ -93,3 +93,22 @@ def measure_damage(
     ]
     translator.close(0.0)
     Console(width=120).print(alarms.table(rows))
+
+
+@app.command(name="intact")
+def measure_intact(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a sealed bundle")],
+    count: Annotated[int, typer.Option(help="Sentences of each kind")] = intact.SENTENCES,
+    seed: int = intact.SEED,
+    lost: Annotated[bool, typer.Option(help="Print what lost something, too")] = False,
+) -> None:
+    """Translate made-up sentences, and measure how often numbers, names and code come over."""
+    opened = open_bundle(bundle)
+    given = intact.sentences(opened.manifest.source.code, count, seed)
+    translator = Translator(opened, evaluating.CAPACITY)
+    rows = list(intact.measure(translator, given))
+    translator.close(0.0)
+    Console(width=120).print(intact.table(rows))
+    for row in rows if lost else ():
+        for source, translation in row.lost:
+            typer.echo(f"{row.kind}: {source} -> {translation}")

@@ -56,12 +56,6 @@ def reader(content: bytes, file: str, source: str, target: str) -> Names:
     return _Known(known).names
 
 
-def speller(source: str, target: str) -> Callable[[str], str]:
-    """Return how names are written in a target: Chinese ones in Latin script."""
-    is_foreign = scripts.is_chinese(source) and not scripts.is_chinese(target)
-    return romanisation.spelled if is_foreign else str
-
-
 def _chinese(known: frozenset[str], to_english: bool) -> Names:
     def names(text: str, apart: bool) -> list[Span]:
         plain = scripts.read(text, "zh")

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from service import marks, names, scripts, words
+from service import marks, names, scripts, spelling, words
 from service.alignment import Link
 from service.bundle import Bundle
 from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
@@ -130,7 +130,7 @@ class Units:
         file = manifest.known_words
         codes = manifest.source.code, manifest.target.code
         self._names = names.reader(bundle.read(file), file, *codes) if file else names.none
-        self._spell = names.speller(*codes)
+        self._spell = spelling.speller(*codes)
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""
         spelled = self.tokenizers["target"].spelled

@@ -12,7 +12,7 @@ from functools import cache
 
 import regex
 
-from service import numerals
+from service import measures, numerals
 from service.placeholders import BEGINS, ENDS, PATTERNS, meant, merge, messages
 from service.segmentation import Span
 
@@ -22,11 +22,18 @@ _LETTER = r"\w\u00c0-\u024f"
 _OPENS = r"(?<![^\s(\[{\"'=:,;«“‘\u2e80-\uffff])"
 """Where a path may begin: "café/thé" and "5 €/kg" have none."""
 
+_OF_ADDRESS = rf"(?:[{_LETTER}.~:/?#\[\]@!$&'()*+,;=%-]++|\{{\w*\}})"
+_DOMAINS = (
+    "com org net edu gov int info io dev app ai co me tv fr be ch lu ca cn hk tw de at es it pt nl "
+    "uk ie us au nz jp kr in ru pl se eu ly gl gg"
+)
+_HOST = (
+    rf"(?:localhost|[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)*\.(?i:{'|'.join(_DOMAINS.split())})"
+    r"|\d{1,3}+(?:\.\d{1,3}+){3})"
+)
 _ADDRESSES = (
-    (
-        rf"(?:{BEGINS}(?:https?|ftp)://|{BEGINS}www\.)"
-        rf"(?:[{_LETTER}.~:/?#\[\]@!$&'()*+,;=%-]++|\{{\w*\}})++"
-    ),
+    rf"(?:{BEGINS}(?:https?|ftp)://|{BEGINS}www\.){_OF_ADDRESS}++",
+    rf"(?<![{_LETTER}@./\\-]){_HOST}(?::\d{{2,5}}+(?!\d)(?:/{_OF_ADDRESS}*+)?+|/{_OF_ADDRESS}*+)",
     rf"(?<![{_LETTER}.+-])[{_LETTER}.+-]++@[{_LETTER}-]++(?:\.[{_LETTER}-]++)++",
     rf"(?<![{_LETTER}@])@[{_LETTER}]{{2,}}+(?:\.[{_LETTER}]++)*+",
     rf"(?<![{_LETTER}&#])#[{_LETTER}]++",
@@ -116,7 +123,9 @@ def find(text: str, language: str, numbers: bool = False) -> list[Span]:
 
     With `numbers`, also those of few digits, which most models translate themselves.
     """
-    found = [*_spans(_PLAIN, text), *messages(text)] if _HINT.search(text) else []
+    found: list[tuple[int, int]] = []
+    if _HINT.search(text):
+        found = [*_spans(_PLAIN, text), *messages(text), *measures.find(text, language)]
     found += numerals.find(text, language) if numbers else []
     found = _outermost(found)
     base = language.split("-")[0].lower()

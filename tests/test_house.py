@@ -18,10 +18,12 @@ GROUPS = {
     1: (
         *("errors", "settings", "segmentation", "slots", "cores", "version", "scripts"),
         *("tally", "timing", "fields", "memory", "bucket", "placeholders", "layout", "numerals"),
+        "measures",
     ),
     1.25: (
         *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),
         *("marks", "romanisation", "names", "pulse", "patience", "deadline", "turns"),
+        "spelling",
     ),
     1.5: ("tagging", "hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     1.75: ("manifest",),
@@ -78,7 +80,7 @@ OWNERS = {
     "opencc": {"service.scripts"},
     "regex": {
         *("service.legible", "service.marks", "service.names", "service.numerals"),
-        *("service.romanisation", "service.untranslatable", "service.words"),
+        *("service.measures", "service.romanisation", "service.untranslatable", "service.words"),
     },
     "pypinyin": {"service.romanisation"},
     "rjieba": {"service.romanisation", "service.words"},

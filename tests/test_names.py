@@ -7,8 +7,7 @@ import pytest
 from service import names
 from service.bundle import Bundle
 from service.errors import DamagedBundle
-from service.keeping import STAND_INS, restore, swap, swap_pair
-from service.segmentation import Span
+from service.keeping import STAND_INS
 from service.units import Units
 
 KNOWN = "door\nmet\nnorth\nopen\nthe\nthird\nto\nwest\nLondon\nTom\n\u00c9tats-Unis\n"
@@ -54,22 +53,6 @@ def test_chinese_names_have_their_title_with_them_for_english_alone() -> None:
     ):
         find = names.reader("汤姆\n".encode(), "known.txt", "zh", target)
         assert [span.of(text) for span in find(text, apart)] == found
-
-
-def test_chinese_names_are_written_in_the_script_of_the_target() -> None:
-    spell = names.speller("zh-Hant", "en")
-    swapped = swap("张伟用`ls`。", [Span(0, 2), Span(3, 7)], spell=spell)
-    carried = {one.stand_in: one.written for one in swapped.kept}
-    assert list(carried.values()) == ["Zhang Wei", "`ls`"]
-    assert restore(swapped.text, carried).whole == "Zhang Wei用`ls`。"
-    assert names.speller("zh", "zh-Hant")("张伟") == "张伟"
-    assert names.speller("en", "zh")("Priya") == "Priya"
-
-
-def test_a_pair_has_a_name_in_both_scripts() -> None:
-    spans = [Span(0, 2)]
-    near, far = swap_pair("张伟来了", "Zhang Wei came", spans, spell=names.speller("zh", "en"))
-    assert (near.text, far.text) == ("\x01来了", "\x01 came")
 
 
 def test_without_a_list_nothing_is_a_name() -> None:

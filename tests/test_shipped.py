@@ -128,7 +128,10 @@ def test_given_words_are_linked(
 
 
 FRAMES = {"en": "This is {} for you.", "fr": "Voici {} pour vous.", "zh": "这是给你的{}。"}
-KEPT = ["https://example.org/a?b=c", "me@example.org", "`ls -l`", "{name}", "%s", "<b>", "😀"]
+KEPT = [
+    *("https://example.org/a?b=c", "example.org/help", "me@example.org", "`ls -l`", "{name}", "%s"),
+    *("<b>", "😀", "90 km/h"),
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,6 +139,19 @@ KEPT = ["https://example.org/a?b=c", "me@example.org", "`ls -l`", "{name}", "%s"
 def test_what_is_kept_comes_over_exactly_once(name: str, kept: str) -> None:
     (made,) = asyncio.run(opened(name).translate([FRAMES[name[:2]].format(kept)], Options()))
     assert made.text.count(kept) == 1
+
+
+def test_measures_are_written_as_the_language_does() -> None:
+    french, chinese = (
+        asyncio.run(opened(name).translate(["He is 1.8 m tall and needs 16 GB."], Options()))[
+            0
+        ].text
+        for name in ("en-fr", "en-zh")
+    )
+    assert "1,8 m" in french
+    assert "16 Go" in french
+    assert "1.8米" in chinese
+    assert "16 GB" in chinese
 
 
 def sentences(name: str) -> list[str]:

@@ -17,6 +17,11 @@ def contents(text: str, language: str = "en") -> list[str]:
             "See https://example.com/a_(b)?x=1, or (www.foo.org).",
             ["https://example.com/a_(b)?x=1", "www.foo.org"],
         ),
+        (
+            "See example.org/help, (bit.ly/3xY) or a.co.uk/b?c=1!",
+            ["example.org/help", "bit.ly/3xY", "a.co.uk/b?c=1"],
+        ),
+        ("Open localhost:8080/health or 127.0.0.1:80.", ["localhost:8080/health", "127.0.0.1:80"]),
         ("Run `pip install x`, then {name}.", ["`pip install x`", "{name}"]),
         ("%s of %(n)d, %1$s, %.2f", ["%s", "%(n)d", "%1$s", "%.2f"]),
         ("Set ${HOME}, $PATH and {{ user }}.", ["${HOME}", "$PATH", "{{ user }}"]),
@@ -164,6 +169,7 @@ def test_accents_and_ends_of_sentences_are_no_borders(text: str, kept: list[str]
         "```",
         "é\u0301",
         *("{a, plural,", "<code>", "<a translate=no>", "<a1 notranslate><b", "&lt;a", "<% ", "<? "),
+        *("a.", "a.co/", "a.co:", "1.1.1.1:"),
         *("<a b='", '<a b="', "{{#if ", "::a", ":a", "[[a", "%a", "\\n"),
     ],
 )
