@@ -1,5 +1,6 @@
 """Finds numbers that a translation writes as they are: of two digits and more, decimals, times.
 
+Beside one of these, one digit is too: where a text has 73 tables, 7 chairs are not seven.
 Not ordinals, ranges and fractions, nor what another language counts otherwise: 25 million is
 2500万, 12月 is December, 第25届 is the 25th, 20世纪 the 20th century.
 """
@@ -10,7 +11,8 @@ from functools import cache
 import regex
 
 _NUMBER = r"(?:\d{2,}+|\d++(?:[.,:]\d++)++)"
-_WHOLE = regex.compile(_NUMBER, regex.ASCII)
+_ANY = r"\d++(?:[.,:]\d++)*+"
+_WHOLE = regex.compile(_ANY, regex.ASCII)
 _APART = r"(?<![\w.+-])(?<!\d[,:/])"
 _ALONE = r"(?!\w|[.,:/-]\d)"
 """What stands before and behind a number that is no part of a longer one, or of a word."""
@@ -27,17 +29,20 @@ _AROUND: Mapping[str, tuple[str, str]] = {
 
 
 def find(text: str, language: str) -> list[tuple[int, int]]:
-    """Return where such numbers begin and end, in order."""
-    pattern = _pattern(language.split("-")[0].lower())
-    return [match.span() for match in pattern.finditer(text, concurrent=False)]
+    """Return where such numbers begin and end, in order; with those of one digit beside them."""
+    base = language.split("-")[0].lower()
+    if not _pattern(base, _NUMBER).search(text, concurrent=False):
+        return []
+    found = _pattern(base, _ANY).finditer(text, concurrent=False)
+    return [match.span() for match in found]
 
 
 def is_numeral(text: str) -> bool:
-    """Whether a text is one number and nothing else, of at least two characters."""
+    """Whether a text is one number and nothing else."""
     return _WHOLE.fullmatch(text, concurrent=False) is not None
 
 
 @cache
-def _pattern(language: str) -> "regex.Pattern[str]":
+def _pattern(language: str, number: str) -> "regex.Pattern[str]":
     before, behind = _AROUND.get(language, ("", ""))
-    return regex.compile(f"{_APART}{before}{_NUMBER}{_ALONE}{behind}", regex.ASCII)
+    return regex.compile(f"{_APART}{before}{number}{_ALONE}{behind}", regex.ASCII)

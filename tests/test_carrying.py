@@ -86,7 +86,8 @@ def test_numbers_are_the_same_or_not() -> None:
         ("Tom is 25.", "Tom a 25 ans.", True),
         ("Tom is 25.", "Tom a 2 ans.", False),
         ("25 or 25?", "25 ?", False),
-        ("He has 3 of 10:30.", "Il a le 10:30.", True),
+        ("He has 3 of 10:30.", "Il a le 10:30.", False),
+        ("He has 3 cats.", "Il a trois chats.", True),
         ("25 million", "25 millions", True),
         ("Hello", "Bonjour, 12", False),
     ):
