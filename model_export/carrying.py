@@ -16,6 +16,7 @@ from model_export.corpus import Pair
 from service import numerals
 from service.keeping import FOR_NUMBERS, STAND_INS, StandIns, swap_pair
 from service.segmentation import Span
+from service.spelling import finders, speller
 from service.untranslatable import find
 from service.words import words
 
@@ -36,12 +37,15 @@ def carry(pairs: Sequence[Pair], options: Keeping, bundle: Bundle, seed: int) ->
     """Yield the pairs with stand-ins in the place of what both sides have; same for a seed."""
     rng = np.random.default_rng(seed)
 
+    codes = bundle.source.code, bundle.target.code
+    written = speller(*codes)
+
     def spell(kept: str) -> str:
-        return options.spelled.get(kept, kept)
+        return options.spelled.get(kept) or written(kept)
 
     for pair, chance in zip(pairs, rng.random(len(pairs)), strict=True):
         numbers = options.numbers > 0 and rng.random() < options.numbers
-        spans = find(pair.source, bundle.source.code, numbers)
+        spans = find(pair.source, bundle.source.code, finders(*codes, numbers))
         if chance < options.names:
             found = _names(pair, bundle.source.words, options.spelled, rng)
             spans = _apart([*spans, *found])

@@ -4,7 +4,7 @@
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Literal
 
@@ -23,7 +23,7 @@ from service.segmentation import Span
 from service.tagging import Linked, Untagged, retag, untag
 from service.tokenizer import Encoded, Tokenizer, check_unicode
 from service.translation import Side, Token, Word
-from service.untranslatable import find, find_all
+from service.untranslatable import Finder, find, find_all
 
 EOS = "</s>"
 
@@ -33,7 +33,7 @@ FINAL = (".", "!", "?", "。", "！", "？")
 _CLOSERS = "\"'”’»)]"
 
 Role = Literal["source", "target"]
-Find = Callable[[str, str, bool], list[Span]]
+Find = Callable[[str, str, Iterable[Finder]], list[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,7 @@ class Units:
         codes = manifest.source.code, manifest.target.code
         self._names = names.reader(bundle.read(file), file, *codes) if file else names.none
         self._spell = spelling.speller(*codes)
+        self._also = spelling.finders(*codes, bool(manifest.number_stand_ins))
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""
         spelled = self.tokenizers["target"].spelled
@@ -268,7 +269,7 @@ class Units:
         """
         if not self._stand_ins.every:
             return []
-        found = find(text, self._languages[role].code, bool(self._stand_ins.numbers))
+        found = find(text, self._languages[role].code, self._also)
         taken = bytearray(len(text))
         for span in found:
             taken[span.start : span.end] = b"\1" * len(span)

@@ -7,12 +7,12 @@ text in linear time: a pattern begins at one place of a run only, and what it to
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 import regex
 
-from service import measures, numerals
+from service import measures
 from service.placeholders import BEGINS, ENDS, PATTERNS, meant, merge, messages
 from service.segmentation import Span
 
@@ -114,19 +114,22 @@ In Chinese, one or two Latin letters belong to a Chinese word, as in T恤."""
 _ASCII = ("en", "fr")
 """Languages in which no ASCII letter is foreign."""
 
+Finder = Callable[[str, str], list[tuple[int, int]]]
+"""Returns where something begins and ends in a text of a language, in order."""
+
 _PUNCTUATION = ".,;:!?'\"…"
 _BRACKETS = {")": "(", "]": "["}
 
 
-def find(text: str, language: str, numbers: bool = False) -> list[Span]:
+def find(text: str, language: str, also: Iterable[Finder] = ()) -> list[Span]:
     """Return what a translation of a text in `language` should keep, in order.
 
-    With `numbers`, also those of few digits, which most models translate themselves.
+    And what else is found `also`, such as numbers of few digits, which most models translate.
     """
     found: list[tuple[int, int]] = []
     if _HINT.search(text):
         found = [*_spans(_PLAIN, text), *messages(text), *measures.find(text, language)]
-    found += numerals.find(text, language) if numbers else []
+    found += [span for finder in also for span in finder(text, language)]
     found = _outermost(found)
     base = language.split("-")[0].lower()
     if base not in _ASCII or not text.isascii():
@@ -135,9 +138,9 @@ def find(text: str, language: str, numbers: bool = False) -> list[Span]:
     return merge(text, [span for span in spans if not meant(span.of(text))])
 
 
-def find_all(text: str, language: str, numbers: bool = False) -> list[Span]:
+def find_all(text: str, language: str, also: Iterable[Finder] = ()) -> list[Span]:
     """Return what `find` does, but the whole text if no word is left beside that."""
-    spans = find(text, language, numbers)
+    spans = find(text, language, also)
     at = 0
     for span in (*spans, Span(len(text), len(text))):
         if any(map(str.isalpha, text[at : span.start])):

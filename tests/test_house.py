@@ -16,14 +16,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 GROUPS = {
     1: (
-        *("errors", "settings", "segmentation", "slots", "cores", "version", "scripts"),
+        *("errors", "settings", "segmentation", "slots", "cores", "version", "scripts", "dates"),
         *("tally", "timing", "fields", "memory", "bucket", "placeholders", "layout", "numerals"),
         "measures",
     ),
     1.25: (
         *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),
-        *("marks", "romanisation", "names", "pulse", "patience", "deadline", "turns"),
-        "spelling",
+        *("marks", "romanisation", "names", "pulse", "patience", "deadline", "turns", "spelling"),
     ),
     1.5: ("tagging", "hypotheses", "repetition", "guard", "search", "beam", "pace", "waiting"),
     1.75: ("manifest",),
@@ -79,8 +78,8 @@ OWNERS = {
     "sentencex": {"service.segmentation"},
     "opencc": {"service.scripts"},
     "regex": {
-        *("service.legible", "service.marks", "service.names", "service.numerals"),
-        *("service.measures", "service.romanisation", "service.untranslatable", "service.words"),
+        *("service.dates", "service.legible", "service.marks", "service.measures", "service.names"),
+        *("service.numerals", "service.romanisation", "service.untranslatable", "service.words"),
     },
     "pypinyin": {"service.romanisation"},
     "rjieba": {"service.romanisation", "service.words"},

@@ -1,8 +1,9 @@
 """What is kept, as a target writes it: Chinese names, measures, and nothing else."""
 
+from service import dates, numerals
 from service.keeping import restore, swap, swap_pair
 from service.segmentation import Span
-from service.spelling import speller
+from service.spelling import finders, speller
 
 
 def test_chinese_names_are_written_in_the_script_of_the_target() -> None:
@@ -26,3 +27,12 @@ def test_measures_are_written_as_the_target_does() -> None:
     assert speller("zh", "fr")("1.8 m") == "1,8 m"
     assert speller("zh", "fr")("张伟") == "Zhang Wei"
     assert speller("zh", "en")("1.8 m") == "1.8 m"
+
+
+def test_dates_are_kept_where_they_can_be_written() -> None:
+    assert speller("en", "zh")("May 12, 1990") == "1990年5月12日"
+    assert speller("zh", "en")("5月12日") == "May 12"
+    assert speller("en", "fr")("May 12, 1990") == "May 12, 1990"
+    assert finders("en", "zh", numbers=False) == (dates.find,)
+    assert finders("en", "zh", numbers=True) == (dates.find, numerals.find)
+    assert finders("en", "fr", numbers=False) == ()

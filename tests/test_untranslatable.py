@@ -2,6 +2,7 @@
 
 import pytest
 
+from service import numerals
 from service.untranslatable import find, find_all
 
 
@@ -184,6 +185,6 @@ def test_numbers_of_few_digits_are_found_if_asked_for() -> None:
     text = "Pay $25 for 25 of the 12345 seats at http://a.org/25 by 10:30, 20 °C."
     plain = ["$25", "12345", "http://a.org/25", "20 °C"]
     assert [span.of(text) for span in find(text, "en")] == plain
-    found = [span.of(text) for span in find(text, "en", numbers=True)]
+    found = [span.of(text) for span in find(text, "en", [numerals.find])]
     assert found == ["$25", "25", "12345", "http://a.org/25", "10:30", "20 °C"]
-    assert [span.of("25, 30") for span in find_all("25, 30", "en", numbers=True)] == ["25, 30"]
+    assert [span.of("25, 30") for span in find_all("25, 30", "en", [numerals.find])] == ["25, 30"]
