@@ -1,5 +1,7 @@
 """Training pairs with stand-ins: what both sides have, and names now and then."""
 
+from dataclasses import replace
+
 from model_export.carrying import carry, same_numbers
 from model_export.config import Bundle, Keeping, Language
 from model_export.corpus import Pair
@@ -92,3 +94,17 @@ def test_numbers_are_the_same_or_not() -> None:
         ("Hello", "Bonjour, 12", False),
     ):
         assert same_numbers(source, target, BUNDLE) == same, source
+
+
+def test_what_a_target_writes_its_own_way_is_carried_over_too() -> None:
+    chinese = replace(BUNDLE, name="en-zh", target=Language("zh", "Chinese", "", "jieba"))
+    dated = Pair("It was on May 12, 1990.", "那是1990年5月12日。", "a")
+    measured = Pair("He is 1.8 m tall.", "Il fait 1,8 m.", "a")
+    for pair, bundle, texts in (
+        (dated, chinese, ("It was on {}.", "那是{}。")),
+        (measured, BUNDLE, ("He is {} tall.", "Il fait {}.")),
+        (dated, BUNDLE, (dated.source, dated.target)),
+    ):
+        (made,) = carry([pair], Keeping(True, 0.0), bundle, 1)
+        stand_in = "".join(set(made.source) & set(STAND_INS))
+        assert (made.source, made.target) == tuple(text.format(stand_in) for text in texts)
