@@ -144,7 +144,7 @@ SIGN_UNITS = """|;|a|;a | ;\\|;{;{ {a} ;{a} |;`;``a;```;```↵;~~~`↵;a↵```�
 def test_time_grows_with_the_text_alone(unit: str) -> None:
     begin = time.process_time()
     segment(unit * 20_000, "fr", split=True)
-    assert time.process_time() - begin < 1.0
+    assert time.process_time() - begin < 5.0
 
 
 def test_a_tag_is_not_sought_for_long() -> None:
