@@ -141,17 +141,23 @@ def test_what_is_kept_comes_over_exactly_once(name: str, kept: str) -> None:
     assert made.text.count(kept) == 1
 
 
-def test_measures_are_written_as_the_language_does() -> None:
-    french, chinese = (
-        asyncio.run(opened(name).translate(["He is 1.8 m tall and needs 16 GB."], Options()))[
-            0
-        ].text
-        for name in ("en-fr", "en-zh")
-    )
-    assert "1,8 m" in french
-    assert "16 Go" in french
-    assert "1.8米" in chinese
-    assert "16 GB" in chinese
+WRITTEN = [
+    ("en-fr", "He is 1.8 m tall and needs 16 GB.", ("1,8 m", "16 Go")),
+    ("en-zh", "He is 1.8 m tall and needs 16 GB.", ("1.8米", "16 GB")),
+    ("fr-en", "Il mesure 1,8 m.", ("1.8 m",)),
+    ("en-zh", "The meeting is on May 12, 1990.", ("1990年5月12日",)),
+    ("zh-en", "会议在1994年1月22日。", ("January 22, 1994",)),
+    ("zh-en", "我们需要7把椅子和73张桌子。", ("7", "73")),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "written"), WRITTEN)
+def test_measures_dates_and_numbers_come_over_as_the_target_writes_them(
+    name: str, text: str, written: tuple[str, ...]
+) -> None:
+    (made,) = asyncio.run(opened(name).translate([text], Options()))
+    words = [word.text for word in made.sentences[0].best.target.words]
+    assert all(words.count(one) == 1 for one in written)
 
 
 def sentences(name: str) -> list[str]:
