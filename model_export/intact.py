@@ -17,6 +17,7 @@ from rich.table import Table
 
 from model_export.wait import patient, wait
 from service.keeping import Spell
+from service.measures import has_comma
 from service.options import Options
 from service.spelling import speller
 from service.translator import Translator
@@ -25,8 +26,6 @@ TEXTS = Path(__file__).parent / "intact.toml"
 
 SENTENCES, SEED = 60, 1
 """How many sentences of each kind, and which ones."""
-
-DECIMAL_COMMA = {"fr"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def _one_of(some: Sequence[str]) -> Fill:
 
 
 def _figures(language: str) -> Mapping[str, Fill]:
-    point = "," if language in DECIMAL_COMMA else "."
+    point = "," if has_comma(language) else "."
     return {
         "number": lambda rng: str(rng.randrange(10, 10 ** rng.randint(2, 4))),
         "large number": lambda rng: str(rng.randrange(10_000, 10 ** rng.randint(5, 7))),

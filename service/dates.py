@@ -44,13 +44,9 @@ def are_between(source: str, target: str) -> bool:
 
 def speller(source: str, target: str) -> Callable[[str], str]:
     """Return how a target writes what is a date of a source; anything else stays as it is."""
-    if scripts.is_chinese(source) and _is_english(target):
+    if scripts.is_chinese(source) and scripts.base(target) == "en":
         return _in_english
-    return _in_chinese if _is_english(source) and scripts.is_chinese(target) else str
-
-
-def _is_english(language: str) -> bool:
-    return language.split("-")[0].lower() == "en"
+    return _in_chinese if scripts.base(source) == "en" and scripts.is_chinese(target) else str
 
 
 def _in_english(date: str) -> str:

@@ -52,22 +52,23 @@ _CHINESE: Mapping[str, str] = {
 
 def find(text: str, language: str) -> list[tuple[int, int]]:
     """Return where measures begin and end in a text of a language, in order."""
-    pattern = _WITH_COMMA if _has_comma(language) else _WITH_POINT
+    pattern = _WITH_COMMA if has_comma(language) else _WITH_POINT
     return [match.span() for match in pattern.finditer(text, concurrent=False)]
 
 
 def speller(source: str, target: str) -> Callable[[str], str]:
     """Return how a target writes what is a measure of a source; anything else stays as it is."""
     to_chinese = scripts.is_chinese(target) and not scripts.is_chinese(source)
-    if _has_comma(source) and not _has_comma(target):
+    if has_comma(source) and not has_comma(target):
         return _in_chinese_of_french if to_chinese else _with_point
-    if _has_comma(target) and not _has_comma(source):
+    if has_comma(target) and not has_comma(source):
         return _with_comma
     return _in_chinese if to_chinese else str
 
 
-def _has_comma(language: str) -> bool:
-    return language.split("-")[0].lower() == "fr"
+def has_comma(language: str) -> bool:
+    """Whether a language writes decimals with a comma."""
+    return scripts.base(language) == "fr"
 
 
 def _with_comma(measure: str) -> str:

@@ -52,7 +52,7 @@ def reader(content: bytes, file: str, source: str, target: str) -> Names:
     except UnicodeDecodeError as error:
         raise DamagedBundle(f"{file} is no UTF-8: {error}") from error
     if scripts.is_chinese(source):
-        return _chinese(frozenset(known), target.lower().split("-")[0] == "en")
+        return _chinese(frozenset(known), scripts.base(target) == "en")
     return _Known(known).names
 
 

@@ -10,6 +10,8 @@ from functools import cache
 
 import regex
 
+from service import scripts
+
 _NUMBER = r"(?:\d{2,}+|\d++(?:[.,:]\d++)++)"
 _ANY = r"\d++(?:[.,:]\d++)*+"
 _WHOLE = regex.compile(_ANY, regex.ASCII)
@@ -30,7 +32,7 @@ _AROUND: Mapping[str, tuple[str, str]] = {
 
 def find(text: str, language: str) -> list[tuple[int, int]]:
     """Return where such numbers begin and end, in order; with those of one digit beside them."""
-    base = language.split("-")[0].lower()
+    base = scripts.base(language)
     if not _pattern(base, _NUMBER).search(text, concurrent=False):
         return []
     found = _pattern(base, _ANY).finditer(text, concurrent=False)

@@ -27,9 +27,14 @@ def variant(code: str | None) -> str | None:
     return named[0] if named else "zh-Hant"
 
 
+def base(language: str) -> str:
+    """Return the primary subtag of a language code, "zh" of "zh-Hant" (BCP 47)."""
+    return language.split("-")[0].lower()
+
+
 def is_chinese(language: str) -> bool:
     """Whether a BCP-47 code is of Chinese, in whichever script."""
-    return language.split("-")[0].lower() == "zh"
+    return base(language) == "zh"
 
 
 def read(text: str, language: str) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 
 import regex
 
-from service import measures
+from service import measures, scripts
 from service.placeholders import BEGINS, ENDS, PATTERNS, meant, merge, messages
 from service.segmentation import Span
 
@@ -131,7 +131,7 @@ def find(text: str, language: str, also: Iterable[Finder] = ()) -> list[Span]:
         found = [*_spans(_PLAIN, text), *messages(text), *measures.find(text, language)]
     found += [span for finder in also for span in finder(text, language)]
     found = _outermost(found)
-    base = language.split("-")[0].lower()
+    base = scripts.base(language)
     if base not in _ASCII or not text.isascii():
         found += _unwritten(text, base, found)
     spans = [Span(start, _trimmed(text, start, end)) for start, end in _outermost(found)]
