@@ -65,7 +65,7 @@ def sentences(language: str, count: int, seed: int) -> list[Sentence]:
     rng = random.Random(seed)
     fill = {**_figures(language), **{kind: _one_of(some) for kind, some in fillings.items()}}
     return [
-        _filled(templates[index % len(templates)], kind, fill[kind], rng)
+        _filled(templates[index % len(templates)], kind, fill, rng)
         for kind, templates in texts[language].items()
         for index in range(count)
     ]
@@ -89,10 +89,10 @@ def _figures(language: str) -> Mapping[str, Fill]:
     }
 
 
-def _filled(template: str, kind: str, fill: Fill, rng: random.Random) -> Sentence:
-    before, *others = template.split(f"{{{kind}}}")
-    things = tuple(fill(rng) for _ in others)
-    text = before + "".join(map("".join, zip(things, others, strict=True)))
+def _filled(template: str, kind: str, fill: Mapping[str, Fill], rng: random.Random) -> Sentence:
+    before, *others = re.split(rf"\{{({'|'.join(map(re.escape, fill))})\}}", template)
+    things = tuple(fill[kind](rng) for kind in others[::2])
+    text = before + "".join(map("".join, zip(things, others[1::2], strict=True)))
     return Sentence(text, kind, things)
 
 

@@ -8,6 +8,7 @@ a row still sums to one. A piece that crosses a word boundary is shared by lengt
 Links are read off the alignment attention folded to words, without `</s>`.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,11 +38,9 @@ def membership(tokens: Sequence[Span], words: Sequence[Span]) -> Weights:
     the first bytes of a character) belongs to the word that follows, or to the last one.
     """
     rows, columns, shares = [len(tokens)], [len(words)], [1.0]
-    word = 0
+    ends = [word.end for word in words]
     for row, token in enumerate(tokens):
-        while word < len(words) and words[word].end <= token.start:
-            word += 1
-        for column, share in _shares(token, words, word):
+        for column, share in _shares(token, words, bisect_right(ends, token.start)):
             rows.append(row)
             columns.append(column)
             shares.append(share)

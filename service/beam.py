@@ -6,6 +6,9 @@ from math import inf
 from service.guard import Written, begin, best, instead
 from service.hypotheses import Chosen, Node, Outputs, Path, Source, Trail, mean
 
+Extension = tuple[int, int, float, bool]
+"""Of a beam, a token, the total log-probability, and whether a stand-in is due behind it."""
+
 
 class Beam:
     """Beam search; hypotheses rank by total log-probability / length ** `length_penalty`.
@@ -57,8 +60,8 @@ class Beam:
             return None
         kept: list[tuple[int, Node, Written]] = []
         source, rank = self._trail.source, 0
-        for beam, token, total in self._extensions(outputs, rows):
-            written = self._written[beam].after(token, source)
+        for beam, token, total, due in self._extensions(outputs, rows):
+            written = self._written[beam].after(token, source, due)
             if written is None:
                 continue
             node = Node(token, total - self._totals[beam], self._nodes[beam], rows[beam])
@@ -104,8 +107,8 @@ class Beam:
         del kept[self._size - 1 :]
         kept.append((beam, node, written))
 
-    def _extensions(self, outputs: Outputs, rows: Sequence[int]) -> list[tuple[int, int, float]]:
-        """Return the 2k best (beam, token, total log-probability), best first."""
+    def _extensions(self, outputs: Outputs, rows: Sequence[int]) -> list[Extension]:
+        """Return the 2k best, best first."""
         wide = 2 * self._size
         lost = [
             (-total - score, token, beam)
@@ -117,22 +120,23 @@ class Beam:
             if score > -inf
         ]
         lost.sort()
-        found = [(beam, token, -loss) for loss, token, beam in lost[:wide]]
+        found = [(beam, token, -loss, False) for loss, token, beam in lost[:wide]]
         source = self._trail.source
         return self._mended(found, outputs, rows) if source.owed or source.ending else found
 
     def _mended(
-        self, found: list[tuple[int, int, float]], outputs: Outputs, rows: Sequence[int]
-    ) -> list[tuple[int, int, float]]:
+        self, found: list[Extension], outputs: Outputs, rows: Sequence[int]
+    ) -> list[Extension]:
         """End where a label's mark would come, and go on with what is owed; best first."""
-        extensions: dict[tuple[int, int], float] = {}
+        extensions: dict[tuple[int, int], tuple[float, bool]] = {}
         source, room = self._trail.source, self._room
-        for beam, token, _ in found:
+        for beam, token, *_ in found:
             scores = outputs.scores[rows[beam]]
-            token, score = instead(self._written[beam], token, scores, source, room)
-            extensions.setdefault((beam, token), self._totals[beam] + score)
-        best_first = sorted(extensions.items(), key=lambda one: (-one[1], one[0][1]))
-        return [(beam, token, total) for (beam, token), total in best_first]
+            token, score, due = instead(self._written[beam], token, scores, source, room)
+            total, was_due = extensions.get((beam, token), (self._totals[beam] + score, due))
+            extensions[beam, token] = total, due and was_due
+        best_first = sorted(extensions.items(), key=lambda one: (-one[1][0], one[0][1]))
+        return [(beam, token, total, due) for (beam, token), (total, due) in best_first]
 
     def _continue(self, kept: list[tuple[int, Node, Written]], rows: Sequence[int]) -> list[int]:
         missing = self._size - len(kept)

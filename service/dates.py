@@ -4,9 +4,14 @@ A day of a month, with its year or without, or a month of a year; not a year or 
 
     May 12, 1990 / 12 May 1990  <->  1990年5月12日
     May 1990                    <->  1990年5月
+
+And it says how days are read that are not kept: with the day first, as French has it.
+
+    on May 12, 1990  ->  on 12 May 1990
+    since May 1      ->  since the 1st May
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import regex
 
@@ -29,6 +34,16 @@ _CHINESE = regex.compile(
     rf"(?<![\d.,/-])(?:{_YEAR_AND_MONTH}(?: ?{_DAY} ?[日号])?"
     rf"|(?P<month>1[0-2]|0?[1-9]) ?月 ?{_DAY} ?[日号])(?![份底初中末旬]| ?\d)"
 )
+_WEEKDAY = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
+_NTH = rf"(?P<nth>{_DAY}{_TH})"
+_OF_MONTH = regex.compile(
+    r"(?<![\w.,/-]|\d )"
+    rf"(?P<before>(?P<behind>(?i:on|until|till)|{_WEEKDAY}),? )?(?:(?P<the>[Tt]he) )?"
+    rf"(?:{_MONTH} {_NTH}|{_NTH} (?:of )?{_MONTH})(?:,? {_YEAR})?(?![\w/-]|[.,:]\d)"
+)
+
+Part = tuple[str, int, int]
+"""Some characters, and from where to where of a text they are read off."""
 
 
 def find(text: str, language: str) -> list[tuple[int, int]]:
@@ -42,11 +57,41 @@ def are_between(source: str, target: str) -> bool:
     return speller(source, target) is not str
 
 
+def want_order(source: str, target: str) -> bool:
+    """Whether the days of a source are read before their months, as a target has them."""
+    return scripts.base(source) == "en" and scripts.base(target) == "fr"
+
+
 def speller(source: str, target: str) -> Callable[[str], str]:
     """Return how a target writes what is a date of a source; anything else stays as it is."""
     if scripts.is_chinese(source) and scripts.base(target) == "en":
         return _in_english
     return _in_chinese if scripts.base(source) == "en" and scripts.is_chinese(target) else str
+
+
+def day_first(text: str) -> Iterator[tuple[int, int, list[Part]]]:
+    """Yield where the days of months of an English text are, and how to read them, day first.
+
+    Behind "on", "until" and days of the week without an article, elsewhere with one.
+    """
+    for match in _OF_MONTH.finditer(text, concurrent=False):
+        start, end = match.span()
+        place = match.start("nth")
+        opening: Part = ("the" if any(map(str.isalnum, text[:start])) else "The", place, place)
+        if match["behind"]:
+            opening = (match["behind"], start, max(match.end("before") - 1, match.end("the")))
+        elif match["the"]:
+            opening = _part(match, "the")
+        day, month = match["day"].lstrip("0"), _part(match, "month")
+        began, ended = match.span("nth")
+        if began < month[1]:
+            ended = month[1] - 1  # with "of"
+        nth: Part = ("1st" if day == "1" and opening[0] == "the" else day, began, ended)
+        yield start, end, [opening, nth, month, *([_part(match, "year")] if match["year"] else [])]
+
+
+def _part(match: "regex.Match[str]", group: str) -> Part:
+    return (match[group], *match.span(group))
 
 
 def _in_english(date: str) -> str:

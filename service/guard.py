@@ -31,15 +31,16 @@ class Written(NamedTuple):
     """What counts of a hypothesis: how it repeats itself, and the stand-ins that it owes.
 
     If it owes some, it also tells whether its last token set apart what comes now, or is `joining`:
-    a letter that a stand-in would continue.
+    a letter that a stand-in would continue; and whether one is `due`, since room was made for it.
     """
 
     loops: Loops
     owed: tuple[int, ...]
     spaced: bool = False
     joining: bool = False
+    due: bool = False
 
-    def after(self, token: int, source: Source) -> "Written | None":
+    def after(self, token: int, source: Source, due: bool = False) -> "Written | None":
         """Return the same hypothesis with one token more; None where it may not follow."""
         if token in source.banned:
             return None
@@ -57,14 +58,14 @@ class Written(NamedTuple):
             return None
         if not self.owed:
             return Written(loops, ()) if is_guarded else self
-        return Written(loops, self.owed, token == source.space, token in source.joining)
+        return Written(loops, self.owed, token == source.space, token in source.joining, due)
 
     def must_pay(self, token: int, left: int, source: Source) -> bool:
         """Whether what is owed has to come now in the place of a token."""
         if not self.owed:
             return False
         is_last = token == source.eos or token in source.closing
-        return is_last or self.spaced or left <= len(self.owed)
+        return is_last or self.due or left <= len(self.owed)
 
     def payment(self, scores: Floats, left: int, source: Source) -> int:
         """Return the stand-in owed that is the likeliest by the scores (V,) of a step.
@@ -81,6 +82,14 @@ class Written(NamedTuple):
         return [token for token in self.owed if token not in waiting or token == waiting[0]]
 
 
+class Instead(NamedTuple):
+    """A token, its log-probability, and whether a stand-in is due behind it."""
+
+    token: int
+    score: float
+    due: bool
+
+
 class Next(NamedTuple):
     """A token, its log-probability, and the hypothesis that it extends."""
 
@@ -94,14 +103,12 @@ def begin(source: Source) -> Written:
     return Written(Loops(), source.owed)
 
 
-def instead(
-    written: Written, token: int, scores: Floats, source: Source, left: int
-) -> tuple[int, float]:
+def instead(written: Written, token: int, scores: Floats, source: Source, left: int) -> Instead:
     """Return what comes in the place of a token, often itself, and the log-probability it has.
 
     That of a label's end is that of the mark which it replaces; scores are of a step, (V,).
     """
-    score = float(scores[token])
+    score, due = float(scores[token]), False
     if token in source.ending and float(scores[source.eos]) >= ENDS_FROM:
         *before, last = (None, *written.loops.last[-NEAR:])
         if last in source.ending or source.ending.isdisjoint(before):
@@ -111,11 +118,11 @@ def instead(
         token, score = mark, float(scores[mark])
     if written.must_pay(token, left, source):
         token = written.payment(scores, left, source)
-        score = float(scores[token])
+        score, due = float(scores[token]), token == source.space
     is_joined = token in source.stand_ins and written.joining and left > len(written.owed)
     if is_joined and source.space is not None:
-        return source.space, float(scores[source.space])
-    return token, score
+        return Instead(source.space, float(scores[source.space]), True)
+    return Instead(token, score, due)
 
 
 def _asked(written: Written, scores: Floats, source: Source) -> int | None:
@@ -137,8 +144,8 @@ def best(written: Written, scores: Floats, first: int, source: Source, left: int
     if is_usual and (usual := written.after(first, source)) is not None:
         return Next(first, float(scores[first]), usual)
     for token in _likeliest(scores, first):
-        token, score = instead(written, token, scores, source, left)
-        after = written.after(token, source)
+        token, score, due = instead(written, token, scores, source, left)
+        after = written.after(token, source, due)
         if after is not None:
             return Next(token, score, after)
     last = Written(written.loops.after(first), written.owed)

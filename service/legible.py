@@ -7,6 +7,7 @@
     not shouted     I LOVE YOU.   ->  I love you.
     not a title     How To Open The Door  ->  How to open the door
     with room       (see tea/milk ->  ( see tea / milk
+    day first       My birthday is May 12.  ->  My birthday is the 12 May.
 
 What was shouted is to be answered in capitals too: `loud`. A word close to a sign on its left
 would be other pieces than it usually is, which a model reads badly; a space makes `room` for it.
@@ -15,10 +16,11 @@ would be other pieces than it usually is, which a model reads badly; a space mak
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import regex
 
+from service import dates
 from service.placeholders import REFERENCE, meant
 from service.segmentation import Span
 
@@ -81,7 +83,7 @@ class Legible:
         """Return where spans of `text` lie in the text as it was given."""
         if not self.begins:
             return tuple(spans)
-        size = self.ends[-1]
+        size = max(self.ends)
         return tuple(
             Span(self.begins[span.start], self.ends[span.end - 1])
             if len(span)
@@ -120,6 +122,28 @@ def roomy(legible: Legible) -> Legible:
             later.append(begins[place])
         at = place
     return Legible(text, legible.shouted, wider, later)
+
+
+def day_first(legible: Legible) -> Legible:
+    """Return what is read of an English text with the days of months before these."""
+    found = list(dates.day_first(legible.text))
+    if not found:
+        return legible
+    read = [*legible.text]
+    begins, ends = list(range(len(read))), list(range(1, len(read) + 1))
+    for start, end, parts in reversed(found):
+        read[start:end] = " ".join(part for part, *_ in parts)
+        places = [place for part in parts for place in ((part[1], part[1]), *_places(*part))][1:]
+        begins[start:end] = [begin for begin, _ in places]
+        ends[start:end] = [last for _, last in places]
+    made = _after(legible, Legible("".join(read), False, begins, ends))
+    return replace(made, shouted=legible.shouted)
+
+
+def _places(part: str, begin: int, end: int) -> list[tuple[int, int]]:
+    """Return where each character of a part lies; the last of them takes what is left."""
+    places = [(min(begin + at, end), min(begin + at + 1, end)) for at in range(len(part))]
+    return [*places[:-1], (places[-1][0], end)]
 
 
 def unknown(text: str, knows: Knows) -> list[Span]:

@@ -10,13 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from service import marks, names, scripts, spelling, words
+from service import dates, marks, names, scripts, spelling, words
 from service.alignment import Link
 from service.bundle import Bundle
 from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
 from service.hypotheses import Path, Source
 from service.keeping import STAND_INS, Kept, StandIns, Swapped, restore, swap, swap_kept, swap_pair
-from service.legible import loud, read, roomy, unknown
+from service.legible import day_first, loud, read, roomy, unknown
 from service.manifest import Language
 from service.placeholders import is_in_turn
 from service.segmentation import Span
@@ -131,6 +131,7 @@ class Units:
         codes = manifest.source.code, manifest.target.code
         self._names = names.reader(bundle.read(file), file, *codes) if file else names.none
         self._spell = spelling.speller(*codes)
+        self._day_first = dates.want_order(*codes)
         self._also = spelling.finders(*codes, bool(manifest.number_stand_ins))
         self.stand_ins = frozenset(map(self._stand_in, manifest.stand_ins))
         """The target ids of all stand-ins that the model knows."""
@@ -291,7 +292,7 @@ class Units:
         code, tokenizer = self._languages[role].code, self.tokenizers[role]
         legible = read(swapped.text, tokenizer.knows, code)
         if role == "source" and self._languages[role].joiner:
-            legible = roomy(legible)
+            legible = roomy(day_first(legible) if self._day_first else legible)
         encoded = tokenizer.encode(scripts.read(legible.text, code))
         encoded = Encoded(encoded.ids, legible.in_given(encoded.spans))
         return self._ready(swapped, start, role, encoded, given, legible.shouted)

@@ -21,6 +21,12 @@ def test_a_piece_across_a_boundary_is_shared_by_length() -> None:
     assert shares[0].tolist() == [0.25, 0.75, 0.0]
 
 
+def test_pieces_need_not_be_in_the_order_of_the_text() -> None:
+    words = [Span(0, 3), Span(4, 6), Span(6, 7)]
+    tokens = [Span(4, 4), Span(4, 6), Span(0, 3), Span(6, 7)]
+    assert membership(tokens, words).argmax(axis=1).tolist() == [1, 1, 0, 2, 3]
+
+
 def test_a_trailing_space_belongs_to_the_last_word() -> None:
     assert membership([Span(0, 2), Span(2, 3)], [Span(0, 2)])[1].tolist() == [1.0, 0.0]
 

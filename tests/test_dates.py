@@ -64,3 +64,26 @@ def test_only_english_and_chinese_have_dates_in_common() -> None:
 def test_hostile_texts_are_searched_in_linear_time(unit: str, language: str) -> None:
     text = unit * (30_000 // len(unit))
     assert all(0 <= start < end <= len(text) for start, end in dates.find(text, language))
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("It is May 12, 1990, or 3rd June.", "the 12 May 1990|the 3 June"),
+        ("May 12 and the 2nd of June 2021", "The 12 May|the 2 June 2021"),
+        ("On May 1, until 7 June, on the 3rd of May", "On 1 May|until 7 June|on 3 May"),
+        ("Friday, July 8, Friday the 8th of July", "Friday 8 July|Friday 8 July"),
+        ("since January 1, the 1st of August, Aug 5", "the 1st January|the 1st August"),
+        ("In May 1990, May 3-4, May 2010, may 5, June 5.5", ""),
+    ],
+)
+def test_days_are_read_before_their_months(text: str, read: str) -> None:
+    found = [" ".join(part for part, *_ in parts) for *_, parts in dates.day_first(text)]
+    assert "|".join(found) == read
+    for start, end, parts in dates.day_first(text):
+        assert all(start <= first <= last <= end for _, first, last in parts)
+
+
+def test_english_is_read_so_for_french_alone() -> None:
+    assert dates.want_order("en-GB", "fr-CA")
+    assert not any(dates.want_order(*pair) for pair in (("en", "zh"), ("fr", "en"), ("en", "de")))

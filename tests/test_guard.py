@@ -156,6 +156,16 @@ def test_what_is_owed_comes_before_the_final_mark_and_after_a_space() -> None:
     assert best(begin(about), scores, WORD, about, 1)[0] == FIRST  # no room for the space
 
 
+def test_a_space_of_the_model_is_followed_by_what_it_likes_best() -> None:
+    about = dataclasses.replace(source(FIRST), closing=frozenset({EOS}), space=OTHER)
+    scores = np.array([-9, -7, -8, -1, -3], np.float32)
+    token, _, written = best(begin(about), scores, OTHER, about, ROOM)
+    assert (token, written.spaced, written.due) == (OTHER, True, False)
+    token, score, after = best(written, scores, WORD, about, ROOM)
+    assert (token, score, after.owed) == (WORD, -1.0, (FIRST,)), "as in 1994, where 1 is a word"
+    assert best(written, scores, EOS, about, ROOM)[0] == FIRST, "without a second space"
+
+
 def test_a_space_comes_between_a_letter_and_a_stand_in() -> None:
     about = dataclasses.replace(source(FIRST, SECOND), space=OTHER, joining=frozenset({WORD}))
     scores = np.array([-9, -1, -2, -3, -4], np.float32)

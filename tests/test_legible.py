@@ -1,12 +1,13 @@
 """What a model reads of a text, and that every span of it finds its way back."""
 
+import re
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.legible import loud, read, unknown
+from service.legible import day_first, loud, read, unknown
 from service.segmentation import Span
 
 KNOWN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZéÉ0123456789 .,!?'-“”")
@@ -51,6 +52,31 @@ def test_spans_lie_where_they_were_given() -> None:
     assert found[4] == Span(6, 6)
     assert found[5] == Span(len(text), len(text))
     assert read("cafe", knows, "fr").in_given(spans[:1]) == (Span(0, 4),)
+
+
+@pytest.mark.parametrize(
+    ("text", "read_as", "lies"),
+    [
+        ("It is May 17.", "It is the 17 May.", "It|is||17|May"),
+        ("On May 3rd, 1987, we", "On 3 May 1987, we", "On|3rd|May|1987|we"),
+        ("on the 3rd of May", "on 3 May", "on the|3rd of|May"),
+        ("&amp; 12 May", "&amp; the 12 May", "amp||12|May"),
+        ("no &eacute; on May 12", "no é on 12 May", "no|&eacute;|on|12|May"),
+        ("in May, at 12", "in May, at 12", "in|May|at|12"),
+    ],
+)
+def test_days_are_read_before_their_months(text: str, read_as: str, lies: str) -> None:
+    legible = day_first(read(text, knows, "en"))
+    assert legible.text == read_as
+    spans = [Span(*match.span()) for match in re.finditer(r"\w+", read_as)]
+    assert "|".join(span.of(text) for span in legible.in_given(spans)) == lies
+    end = Span(len(read_as), len(read_as))
+    assert legible.in_given([end]) == (Span(len(text), len(text)),)
+
+
+def test_a_shout_is_one_whose_days_are_read_first() -> None:
+    legible = day_first(read("MAY 3 IS THE DAY", knows, "en"))
+    assert (legible.text, legible.shouted) == ("The 3 May is the day", True)
 
 
 @given(st.text(st.sampled_from("aeI \u0301\u0327\u00ad\u200bﬁﷺé½«犇İ"), max_size=12))

@@ -148,14 +148,19 @@ WRITTEN = [
     ("en-zh", "The meeting is on May 12, 1990.", ("1990年5月12日",)),
     ("zh-en", "会议在1994年1月22日。", ("January 22, 1994",)),
     ("zh-en", "我们需要7把椅子和73张桌子。", ("7", "73")),
+    ("en-fr", "My birthday is May 17.", ("le", "17", "mai")),
+    ("en-fr", "In 1994, Svetlana moved to Paris.", ("1994", "Svetlana", "Paris")),
+    ("en-fr", "On May 3, 1947, Kavanagh met Zelenka.", ("3", "1947", "Kavanagh", "Zelenka")),
+    ("fr-en", "J'ai donné 13 euros à Zelenka.", ("13", "Zelenka")),
 ]
 
 
+@pytest.mark.parametrize("beam", [1, 4])
 @pytest.mark.parametrize(("name", "text", "written"), WRITTEN)
 def test_measures_dates_and_numbers_come_over_as_the_target_writes_them(
-    name: str, text: str, written: tuple[str, ...]
+    name: str, text: str, written: tuple[str, ...], beam: int
 ) -> None:
-    (made,) = asyncio.run(opened(name).translate([text], Options()))
+    (made,) = asyncio.run(opened(name).translate([text], Options(beam_size=beam)))
     words = [word.text for word in made.sentences[0].best.target.words]
     assert all(words.count(one) == 1 for one in written)
 
