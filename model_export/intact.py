@@ -16,8 +16,8 @@ from pathlib import Path
 from rich.table import Table
 
 from model_export.wait import patient, wait
+from service.decimals import has_comma
 from service.keeping import Spell
-from service.measures import has_comma
 from service.options import Options
 from service.spelling import speller
 from service.translator import Translator

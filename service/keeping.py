@@ -30,6 +30,8 @@ Spell = Callable[[str], str]
 _NOT_STAND_INS = dict.fromkeys(map(ord, STAND_INS), "\x0e")
 """What those of a text are read as that stand for nothing."""
 
+_SPACES = dict.fromkeys(map(ord, "\u00a0\u202f"), " ")
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -120,11 +122,16 @@ def swap_pair(
     stand_ins: StandIns = ALL,
     spell: Spell = str,
 ) -> tuple[Swapped, Swapped]:
-    """Swap those stretches of a source that its target has as many times, in both."""
+    """Swap those stretches of a source that its target has as many times, in both.
+
+    The target may have them as it would write them, or as they stand.
+    """
     found = list(spans)
     asked = Counter(span.of(source) for span in found)
-    shared = {one for one, n in asked.items() if len(occurrences(target, spell(one))) == n}
-    near = swap(source, (span for span in found if span.of(source) in shared), stand_ins, spell)
+    forms = ((one, form, n) for one, n in asked.items() for form in (one, spell(one)))
+    written = {one: form for one, form, n in forms if len(occurrences(target, form)) == n}
+    shared = (span for span in found if span.of(source) in written)
+    near = swap(source, shared, stand_ins, written.__getitem__)
     far = swap_in(target, {one.stand_in: one.written for one in near.kept})
     if Counter(one.stand_in for one in near.kept) != Counter(one.stand_in for one in far.kept):
         return swap_kept(source, []), swap_kept(target, [])  # one lies within another
@@ -148,7 +155,11 @@ def restore(text: str, carried: Mapping[str, str]) -> Swapped:
 
 
 def occurrences(text: str, content: str) -> list[Span]:
-    """Return where a text has a content that does not go on as a longer word, in order."""
+    """Return where a text has a content that does not go on as a longer word, in order.
+
+    A space may be one that breaks no line.
+    """
+    text, content = (one.translate(_SPACES) for one in (text, content))
     spans: list[Span] = []
     at = text.find(content)
     while at >= 0:

@@ -13,19 +13,17 @@ from collections.abc import Callable, Mapping
 import regex
 
 from service import scripts
+from service.decimals import COMMA, POINT, SPACE, has_comma, with_comma, with_point
 
 _SYMBOLS = (
     "[kcm]?m[²³]?|km/h|m/s|[km]?g|m?l|m?L|[kMG]?Hz|kWh|[km]?W|[km]?V|mA|dB|px|hPa|kPa|kJ|kcal"
 )
 _BYTES, _OCTETS = "[kKMGT]B", "[kKMGT]o"
-_SPACE = "[ \u00a0\u202f]"
 _APART, _ALONE = r"(?<![\w.,-])(?<!\d[ \u00a0\u202f])", r"(?![\w'’/²³]|-\w)"
-_POINT = r"(?P<whole>\d{1,3}+(?:,\d{3})++|\d++)(?:\.(?P<part>\d++))?"
-_COMMA = rf"(?P<whole>\d{{1,3}}+(?:{_SPACE}\d{{3}})++|\d++)(?:,(?P<part>\d++))?"
-_MEASURE = rf"(?P<gap>{_SPACE}?)(?P<unit>"
-_WITH_POINT = regex.compile(rf"{_APART}{_POINT}{_MEASURE}{_SYMBOLS}|{_BYTES}){_ALONE}", regex.ASCII)
+_MEASURE = rf"(?P<gap>{SPACE}?)(?P<unit>"
+_WITH_POINT = regex.compile(rf"{_APART}{POINT}{_MEASURE}{_SYMBOLS}|{_BYTES}){_ALONE}", regex.ASCII)
 _WITH_COMMA = regex.compile(
-    rf"{_APART}{_COMMA}{_MEASURE}{_SYMBOLS}|{_BYTES}|{_OCTETS}){_ALONE}", regex.ASCII
+    rf"{_APART}{COMMA}{_MEASURE}{_SYMBOLS}|{_BYTES}|{_OCTETS}){_ALONE}", regex.ASCII
 )
 
 _CHINESE: Mapping[str, str] = {
@@ -66,19 +64,14 @@ def speller(source: str, target: str) -> Callable[[str], str]:
     return _in_chinese if to_chinese else str
 
 
-def has_comma(language: str) -> bool:
-    """Whether a language writes decimals with a comma."""
-    return scripts.base(language) == "fr"
-
-
 def _with_comma(measure: str) -> str:
     found = _WITH_POINT.fullmatch(measure, concurrent=False)
-    return measure if found is None else _written(found, "\u202f", ",", ("B", "o"))
+    return measure if found is None else with_comma(found) + _unit(found, "B", "o")
 
 
 def _with_point(measure: str) -> str:
     found = _WITH_COMMA.fullmatch(measure, concurrent=False)
-    return measure if found is None else _written(found, ",", ".", ("o", "B"))
+    return measure if found is None else with_point(found) + _unit(found, "o", "B")
 
 
 def _in_chinese(measure: str) -> str:
@@ -94,13 +87,10 @@ def _in_chinese_of_french(measure: str) -> str:
     return _in_chinese(_with_point(measure))
 
 
-def _written(
-    found: "regex.Match[str]", thousands: str, point: str, of_bytes: tuple[str, str]
-) -> str:
-    whole, part, gap, unit = (found.group(name) or "" for name in ("whole", "part", "gap", "unit"))
-    number = regex.sub(r"\D", thousands, whole) + (point + part if part else "")
-    last, instead = of_bytes
+def _unit(found: "regex.Match[str]", last: str, instead: str) -> str:
+    """Return a unit with its gap, bytes as octets or these as bytes."""
+    gap, unit = found.group("gap", "unit")
     if unit[0] in "kKMGT" and unit.endswith(last):
         unit = unit.removesuffix(last) + instead
         unit = unit if instead == "B" else unit.replace("Ko", "ko")
-    return f"{number}{gap}{unit}"
+    return f"{gap}{unit}"

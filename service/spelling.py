@@ -1,20 +1,21 @@
-"""How a target writes what a translation keeps: names in Latin script, measures and dates its way.
+"""How a target writes what it keeps: names in Latin script; measures, money and dates its way.
 
 And what it keeps only because the model, or the two languages, can.
 """
 
 from collections.abc import Callable
+from functools import reduce
 
-from service import dates, measures, numerals, romanisation, scripts
+from service import amounts, dates, measures, numerals, romanisation, scripts
 from service.untranslatable import Finder
 
 
 def speller(source: str, target: str) -> Callable[[str], str]:
     """Return how a target writes what is kept of a source; most of it stays as it is."""
-    measured, dated = measures.speller(source, target), dates.speller(source, target)
+    some = [of.speller(source, target) for of in (measures, amounts, dates)]
     if scripts.is_chinese(source) and not scripts.is_chinese(target):
-        return lambda kept: romanisation.spelled(dated(measured(kept)))
-    return lambda kept: dated(measured(kept))
+        some.append(romanisation.spelled)
+    return lambda kept: reduce(lambda text, spelled: spelled(text), some, kept)
 
 
 def finders(source: str, target: str, numbers: bool) -> tuple[Finder, ...]:

@@ -18,7 +18,7 @@ GROUPS = {
     1: (
         *("errors", "settings", "segmentation", "slots", "cores", "version", "scripts", "dates"),
         *("tally", "timing", "fields", "memory", "bucket", "placeholders", "layout", "numerals"),
-        "measures",
+        *("measures", "decimals", "amounts"),
     ),
     1.25: (
         *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),
@@ -78,8 +78,9 @@ OWNERS = {
     "sentencex": {"service.segmentation"},
     "opencc": {"service.scripts"},
     "regex": {
-        *("service.dates", "service.legible", "service.marks", "service.measures", "service.names"),
-        *("service.numerals", "service.romanisation", "service.untranslatable", "service.words"),
+        *("service.amounts", "service.dates", "service.decimals", "service.legible"),
+        *("service.marks", "service.measures", "service.names", "service.numerals"),
+        *("service.romanisation", "service.untranslatable", "service.words"),
     },
     "pypinyin": {"service.romanisation"},
     "rjieba": {"service.romanisation", "service.words"},

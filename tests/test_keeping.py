@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from service.keeping import (
     swap_pair,
 )
 from service.segmentation import Span
+from service.spelling import speller
 from service.untranslatable import find
 
 CONTENTS = st.lists(
@@ -124,3 +126,12 @@ def test_numbers_have_stand_ins_of_their_own_while_there_are_any() -> None:
     names = [f"{{{n}}}" for n in range(9)]
     assert sorted(knows.given(names).values()) == list(STAND_INS), "and so does what is none"
     assert StandIns().given(["25", "{a}"]) == {"25": STAND_INS[0], "{a}": STAND_INS[1]}
+
+
+@pytest.mark.parametrize("written", ["3,50\u00a0$", "3,50 $", "$3.50"])
+def test_a_pair_has_an_amount_as_it_is_written_or_as_it_stands(written: str) -> None:
+    spell = speller("en", "fr")
+    target = f"Il coûte {written}."
+    near, far = swap_pair("It costs $3.50.", target, [Span(9, 14)], spell=spell)
+    assert (near.text, far.text) == ("It costs \x01.", "Il coûte \x01.")
+    assert far.kept[0].span.of(target) == written

@@ -29,6 +29,11 @@ def test_measures_are_written_as_the_target_does() -> None:
     assert speller("zh", "en")("1.8 m") == "1.8 m"
 
 
+def test_amounts_are_written_as_the_target_does() -> None:
+    assert speller("en", "fr")("$3.50") == "3,50\u00a0$"
+    assert speller("fr", "en")("3,50 €") == "€3.50"
+
+
 def test_dates_are_kept_where_they_can_be_written() -> None:
     assert speller("en", "zh")("May 12, 1990") == "1990年5月12日"
     assert speller("zh", "en")("5月12日") == "May 12"
