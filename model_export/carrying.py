@@ -2,7 +2,7 @@
 
 What the service would swap for a stand-in (see `service.keeping`) is swapped here too, where
 both sides have it; and so are names, since addresses and code are rare in everyday language
-while "Tom" is not, and numbers, if the model is to keep them.
+while "Tom" is not, and numbers, if the model is to keep them, some of them those in words.
 """
 
 from collections import Counter
@@ -13,6 +13,7 @@ import numpy as np
 
 from model_export.config import Bundle, Keeping, Recipe
 from model_export.corpus import Pair
+from model_export.counting import in_digits
 from service import numerals
 from service.keeping import FOR_NUMBERS, STAND_INS, StandIns, swap_pair
 from service.segmentation import Span
@@ -45,7 +46,12 @@ def carry(pairs: Sequence[Pair], options: Keeping, bundle: Bundle, seed: int) ->
 
     for pair, chance in zip(pairs, rng.random(len(pairs)), strict=True):
         numbers = options.numbers > 0 and rng.random() < options.numbers
+        counted: list[Span] = []
+        if options.number_words > 0 and rng.random() < options.number_words:
+            pair, counted = _counted(pair, codes)
         spans = find(pair.source, bundle.source.code, finders(*codes, numbers))
+        if counted:
+            spans = _apart([*spans, *counted])
         if chance < options.names:
             found = _names(pair, bundle.source.words, options.spelled, rng)
             spans = _apart([*spans, *found])
@@ -64,6 +70,12 @@ def same_numbers(source: str, target: str, bundle: Bundle) -> bool:
         for text, language in ((source, bundle.source), (target, bundle.target))
     )
     return found == other
+
+
+def _counted(pair: Pair, codes: tuple[str, str]) -> tuple[Pair, list[Span]]:
+    """Return a pair with numbers in digits that it has in words, and where its source has these."""
+    source, target, spans = in_digits(pair.source, pair.target, codes)
+    return replace(pair, source=source, target=target), spans
 
 
 def _shuffled(numbers: str, rng: np.random.Generator) -> StandIns:

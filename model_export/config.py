@@ -124,14 +124,16 @@ class Keeping:
 
     `names` is the share of the training pairs whose names are swapped for stand-ins too: words
     that both sides have, and those that the target has as `spelled` says. `numbers` is the share of
-    those whose numbers are, down to two digits, which are kept in what is translated then. So are
-    names that an epoch has fewer than `rare_names` times (0: none are).
+    those whose numbers are, down to two digits, which are kept in what is translated then, and
+    `number_words` of those where numbers in words are too. So are names that an epoch has fewer
+    than `rare_names` times (0: none are).
     """
 
     stand_ins: bool = False
     names: float = 0.0
     rare_names: float = 0.0
     numbers: float = 0.0
+    number_words: float = 0.0
     spelled: Mapping[str, str] = field(default_factory=dict)
 
 

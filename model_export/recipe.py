@@ -36,6 +36,8 @@ def _check_parts(recipe: Recipe) -> None:
     for part, merged in (("labels", recipe.labels), ("sharpening", recipe.sharpening)):
         if merged.symmetrization not in METHODS:
             raise RecipeError(f"{part}.symmetrization must be one of {', '.join(METHODS)}")
+    if recipe.keeping.number_words and not recipe.keeping.numbers:
+        raise RecipeError("keeping.number_words needs keeping.numbers, which is 0")
     options = recipe.training
     for name, count in (("every", options.dev_every), ("sentences", options.dev_sentences)):
         if count < 1:

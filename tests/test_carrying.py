@@ -108,3 +108,19 @@ def test_what_a_target_writes_its_own_way_is_carried_over_too() -> None:
         (made,) = carry([pair], Keeping(True, 0.0), bundle, 1)
         stand_in = "".join(set(made.source) & set(STAND_INS))
         assert (made.source, made.target) == tuple(text.format(stand_in) for text in texts)
+
+
+def test_numbers_in_words_become_stand_ins_in_some_pairs() -> None:
+    chinese = replace(BUNDLE, name="en-zh", target=Language("zh", "Chinese", "", "jieba"))
+    plain = Pair("He is nine, on May 12, 1990.", "1990年5月12日，他九岁。", "a")
+    keeping = Keeping(True, numbers=1.0, number_words=0.5)
+    made = list(carry([plain] * 200, keeping, chinese, 1))
+    of_words = [pair for pair in made if "nine" not in pair.source]
+    assert 60 < len(of_words) < 140
+    for pair in of_words:
+        nine, date = pair.source[6], pair.source[-2]
+        assert pair.source == f"He is {nine}, on {date}."
+        assert pair.target == f"{date}，他{nine}岁。"
+        assert {nine, date} < set(STAND_INS)
+        assert nine in FOR_NUMBERS
+    assert all("九" in pair.target for pair in made if "nine" in pair.source)
