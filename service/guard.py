@@ -30,14 +30,13 @@ NEAR = 3
 class Written(NamedTuple):
     """What counts of a hypothesis: how it repeats itself, and the stand-ins that it owes.
 
-    If it owes some, it also tells whether its last token set apart what comes now, or is `joining`:
-    a letter that a stand-in would continue; and whether one is `due`, since room was made for it.
+    Its `last` token counts if that is a stand-in, or some are owed; one of these is `due` now if
+    room was made for it.
     """
 
     loops: Loops
     owed: tuple[int, ...]
-    spaced: bool = False
-    joining: bool = False
+    last: int | None = None
     due: bool = False
 
     def after(self, token: int, source: Source, due: bool = False) -> "Written | None":
@@ -50,15 +49,15 @@ class Written(NamedTuple):
                 return None
             at = self.owed.index(token)  # no circle, however often: each is paid once
             loops = self.loops.after(token) if is_guarded else self.loops
-            return Written(loops, self.owed[:at] + self.owed[at + 1 :])
+            return Written(loops, self.owed[:at] + self.owed[at + 1 :], token)
         if self.owed and token == source.eos:
             return None
         loops = self.loops.after(token) if is_guarded else self.loops
         if is_guarded and loops.copies > source.copies:
             return None
         if not self.owed:
-            return Written(loops, ()) if is_guarded else self
-        return Written(loops, self.owed, token == source.space, token in source.joining, due)
+            return Written(loops, ())
+        return Written(loops, self.owed, token, due)
 
     def must_pay(self, token: int, left: int, source: Source) -> bool:
         """Whether what is owed has to come now in the place of a token."""
@@ -70,11 +69,18 @@ class Written(NamedTuple):
     def payment(self, scores: Floats, left: int, source: Source) -> int:
         """Return the stand-in owed that is the likeliest by the scores (V,) of a step.
 
-        Before it comes a space, if there is room.
+        Before it comes a gap in scripts with spaces, if there is room.
         """
-        if source.space is not None and not self.spaced and left > len(self.owed):
-            return source.space
+        if source.spaces and self.last != source.gap and left > len(self.owed):
+            assert source.gap is not None
+            return source.gap
         return max(self._payable(source), key=lambda token: (float(scores[token]), -token))
+
+    def joins(self, token: int, source: Source) -> bool:
+        """Whether a stand-in and what it stands close to would be read as one word."""
+        if self.last not in source.joining or token not in source.joined:
+            return False
+        return token in source.stand_ins or self.last in source.stand_ins
 
     def _payable(self, source: Source) -> list[int]:
         """Return which of what is owed may come next."""
@@ -118,10 +124,9 @@ def instead(written: Written, token: int, scores: Floats, source: Source, left: 
         token, score = mark, float(scores[mark])
     if written.must_pay(token, left, source):
         token = written.payment(scores, left, source)
-        score, due = float(scores[token]), token == source.space
-    is_joined = token in source.stand_ins and written.joining and left > len(written.owed)
-    if is_joined and source.space is not None:
-        return Instead(source.space, float(scores[source.space]), True)
+        score, due = float(scores[token]), token == source.gap
+    if source.gap is not None and left > len(written.owed) and written.joins(token, source):
+        return Instead(source.gap, float(scores[source.gap]), token in source.stand_ins)
     return Instead(token, score, due)
 
 
@@ -139,7 +144,7 @@ def best(written: Written, scores: Floats, first: int, source: Source, left: int
 
     `left` is how many tokens there is room for.
     """
-    is_usual = not written.owed and first not in source.ending
+    is_usual = not written.owed and written.last is None and first not in source.ending
     is_usual = is_usual and (first != source.eos or not source.asking)
     if is_usual and (usual := written.after(first, source)) is not None:
         return Next(first, float(scores[first]), usual)

@@ -100,8 +100,9 @@ class Source:
 
     A hypothesis may end in `copies` copies of the same few tokens; one more is refused. Of the
     tokens in `stand_ins` it holds exactly those in `owed`, those `in_turn` in the order in which
-    they are owed, and all of them before one that is `closing`. `space` is a token that sets what
-    follows apart, and stands between one that is `joining` and a stand-in. It holds none that are
+    they are owed, and all of them before one that is `closing`. `gap` is a token that sets what
+    follows apart: it stands between one that is `joining` and one that is `joined`, if either is a
+    stand-in, and, in scripts with `spaces`, before one that comes late. It holds none that are
     `banned`, and ends where one that is `ending` would end it, or in one that is `asking`.
     """
 
@@ -114,8 +115,10 @@ class Source:
     stand_ins: frozenset[int] = frozenset()
     in_turn: frozenset[int] = frozenset()
     closing: frozenset[int] = frozenset()
-    space: int | None = None
+    gap: int | None = None
+    spaces: bool = False
     joining: frozenset[int] = frozenset()
+    joined: frozenset[int] = frozenset()
     banned: frozenset[int] = frozenset()
     ending: frozenset[int] = frozenset()
     asking: frozenset[int] = frozenset()

@@ -98,6 +98,16 @@ class Tokenizer:
         """The ids of pieces that end in a letter."""
         return frozenset(i for i, one in enumerate(self._pieces) if one[-1:].isalpha())
 
+    @cached_property
+    def narrow(self) -> tuple[frozenset[int], frozenset[int]]:
+        """The ids of pieces that begin with, and that end in, an ASCII letter or digit."""
+        edges = [(one[:1], one[-1:]) for one in self._pieces]
+        begins, ends = (
+            frozenset(i for i, edge in enumerate(some) if edge.isascii() and edge.isalnum())
+            for some in zip(*edges, strict=True)
+        )
+        return begins, ends
+
     def encode(self, text: str) -> Encoded:
         """Return ids and code-point spans of `text`; raises `InvalidEncoding`."""
         check_unicode(text)

@@ -14,6 +14,7 @@ from service import dates, marks, names, scripts, spelling, words
 from service.alignment import Link
 from service.bundle import Bundle
 from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLong
+from service.gaps import parted
 from service.hypotheses import Path, Source
 from service.keeping import STAND_INS, Kept, StandIns, Swapped, restore, swap, swap_kept, swap_pair
 from service.legible import day_first, loud, read, roomy, unknown
@@ -229,18 +230,10 @@ class Units:
             return about
         owed = tuple(self._stand_in(one.stand_in) for one in unit.kept)
         turns = [self._stand_in(s) for s, content in unit.carried.items() if is_in_turn(content)]
-        target = self.tokenizers["target"]
-        spaced = self._languages["target"].joiner != "" and target.space is not None
-        befores = (unit.text[max(0, one.span.start - 1) : one.span.start] for one in unit.kept)
-        apart = not any(map(str.isalpha, befores))
-        return replace(
-            about,
-            owed=owed,
-            in_turn=frozenset(turns),
-            closing=self._closing if final else frozenset(),
-            space=target.space if spaced else None,
-            joining=target.lettered if spaced and apart else frozenset(),
-        )
+        closing = self._closing if final else frozenset[int]()
+        about = replace(about, owed=owed, in_turn=frozenset(turns), closing=closing)
+        spaces = self._languages["target"].joiner != ""
+        return parted(about, unit.text, unit.kept, self.tokenizers["target"], spaces)
 
     def _stand_in(self, character: str) -> int:
         return self.tokenizers["target"].byte_id(ord(character))

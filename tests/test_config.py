@@ -339,7 +339,7 @@ def test_an_unknown_symmetrization_is_named(tmp_path: Path, part: str) -> None:
 def test_numbers_in_words_are_learnt_by_what_keeps_numbers(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text(toy.RECIPE, encoding="utf-8")
     text = 'extends = "base.toml"\n[keeping]\nnumber_words = 0.4\n'
-    with pytest.raises(RecipeError, match="number_words needs keeping.numbers"):
+    with pytest.raises(RecipeError, match="number_words needs"):
         read(tmp_path, text)
     assert read(tmp_path, text + "numbers = 0.5\n").keeping.number_words == 0.4
 

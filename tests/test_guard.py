@@ -146,28 +146,30 @@ def test_a_label_owes_what_any_text_does() -> None:
 
 
 def test_what_is_owed_comes_before_the_final_mark_and_after_a_space() -> None:
-    about = dataclasses.replace(source(FIRST), closing=frozenset({WORD}), space=OTHER)
+    about = dataclasses.replace(source(FIRST), closing=frozenset({WORD}), gap=OTHER, spaces=True)
     scores = np.array([-9, -7, -8, -1, -3], np.float32)
     token, _, written = best(begin(about), scores, WORD, about, ROOM)
-    assert (token, written.spaced) == (OTHER, True)
+    assert (token, written.last, written.due) == (OTHER, OTHER, True)
     token, _, written = best(written, scores, WORD, about, ROOM)
-    assert (token, written) == (FIRST, Written(written.loops, ()))
+    assert (token, written) == (FIRST, Written(written.loops, (), FIRST))
     assert best(written, scores, WORD, about, ROOM)[0] == WORD
     assert best(begin(about), scores, WORD, about, 1)[0] == FIRST  # no room for the space
 
 
 def test_a_space_of_the_model_is_followed_by_what_it_likes_best() -> None:
-    about = dataclasses.replace(source(FIRST), closing=frozenset({EOS}), space=OTHER)
+    about = dataclasses.replace(source(FIRST), closing=frozenset({EOS}), gap=OTHER, spaces=True)
     scores = np.array([-9, -7, -8, -1, -3], np.float32)
     token, _, written = best(begin(about), scores, OTHER, about, ROOM)
-    assert (token, written.spaced, written.due) == (OTHER, True, False)
+    assert (token, written.last, written.due) == (OTHER, OTHER, False)
     token, score, after = best(written, scores, WORD, about, ROOM)
     assert (token, score, after.owed) == (WORD, -1.0, (FIRST,)), "as in 1994, where 1 is a word"
     assert best(written, scores, EOS, about, ROOM)[0] == FIRST, "without a second space"
 
 
 def test_a_space_comes_between_a_letter_and_a_stand_in() -> None:
-    about = dataclasses.replace(source(FIRST, SECOND), space=OTHER, joining=frozenset({WORD}))
+    about = dataclasses.replace(
+        source(FIRST, SECOND), gap=OTHER, joining=frozenset({WORD}), joined=STAND_INS
+    )
     scores = np.array([-9, -1, -2, -3, -4], np.float32)
     written = begin(about).after(WORD, about)
     assert written is not None
@@ -177,6 +179,21 @@ def test_a_space_comes_between_a_letter_and_a_stand_in() -> None:
     assert (token, after.owed) == (FIRST, (SECOND,))
     assert best(after, scores, SECOND, about, ROOM)[0] == SECOND, "no letter stands before it"
     assert best(written, scores, FIRST, about, 2)[0] == FIRST, "no room for the space"
+
+
+@pytest.mark.parametrize("owed", [(FIRST,), (FIRST, SECOND)])
+def test_a_space_comes_between_a_stand_in_and_a_digit(owed: tuple[int, ...]) -> None:
+    narrow = frozenset({FIRST, WORD})
+    about = dataclasses.replace(source(*owed), gap=OTHER, joining=narrow, joined=narrow)
+    scores = np.array([-9, -7, -8, -1, -3], np.float32)
+    written = begin(about).after(FIRST, about)
+    assert written is not None
+    token, score, after = best(written, scores, WORD, about, ROOM)
+    assert (token, score, after.due) == (OTHER, -3.0, False)
+    token, _, after = best(after, scores, WORD, about, ROOM)
+    assert token == WORD
+    assert best(after, scores, WORD, about, ROOM)[0] == WORD, "digits stand close to each other"
+    assert best(written, scores, SECOND if len(owed) > 1 else EOS, about, ROOM)[0] != OTHER
 
 
 def test_tokens_come_in_the_order_of_a_stable_sort() -> None:

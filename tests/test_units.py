@@ -83,7 +83,8 @@ def test_what_is_kept_is_one_token_and_one_word(keeping: Units) -> None:
     target = keeping.tokenizers["target"]
     about = keeping.owing(Source(3, 0, 1, {}), unit)
     assert about.owed == tuple(target.byte_id(n) for n in (1, 2))
-    assert (about.in_turn, about.closing, about.space) == (frozenset(), frozenset(), target.space)
+    assert (about.in_turn, about.closing) == (frozenset(), frozenset())
+    assert (about.gap, about.spaces) == (target.space, True)
     assert unit.encoded.ids[mail] == keeping.tokenizers["source"].byte_id(1)
     assert source_side(unit).tokens[mail].text == "x@y.fr"
 
@@ -142,17 +143,6 @@ def test_final_marks_of_other_kinds_are_banned(keeping: Units, text: str, allowe
     about = keeping.owing(Source(3, 0, 1, {}), keeping.text(text, 0, "source"))
     spelled = keeping.tokenizers["target"].spelled
     assert about.banned == (frozenset() if len(allowed) > 2 else spelled(FINAL) - spelled(allowed))
-
-
-@pytest.mark.parametrize(
-    ("text", "joins"), [("the {n}.", False), ("({n}", False), ("l'{n}", False), ("the{n}", True)]
-)
-def test_what_stands_apart_does_so_in_the_target(keeping: Units, text: str, joins: bool) -> None:
-    about = keeping.owing(Source(3, 0, 1, {}), keeping.text(text, 0, "source"))
-    pieces = keeping.tokenizers["target"]
-    assert about.joining == (frozenset() if joins else pieces.lettered)
-    assert pieces.encode("le chat").ids[-1] in pieces.lettered
-    assert not {pieces.space, pieces.eos, *pieces.encode("!").ids} & pieces.lettered
 
 
 @pytest.mark.parametrize(
