@@ -42,6 +42,7 @@ from model_export.arguments import (
 )
 from model_export.backtranslation import back_translate
 from model_export.export import Precision
+from model_export.lexicon import learn_words
 from model_export.run import Run, load_ragged, save_ragged
 from model_export.subwords import train_subwords
 from service.bundle import open_bundle
@@ -162,6 +163,8 @@ def make_distilled(
         pairs = distil.distil(run, [open_bundle(path) for path in teacher or ()], typer.echo)
         if options.back_corpora or options.back_pairs:
             pairs += back_translate(run, reverse_of(run, bundles), typer.echo)
+        if options.lexica:
+            pairs += learn_words(run, reverse_of(run, bundles), typer.echo)
         distil.save(run, pairs)
         typer.echo(f"{len(pairs)} distilled pairs")
 

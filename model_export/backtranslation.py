@@ -5,7 +5,7 @@ The source is then a machine's and the target a person's, who writes what the mo
 (Nguyen et al. 2020).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from model_export import corpus, extra_texts
@@ -27,17 +27,24 @@ def back_translate(run: Run, reverse: Path, report: Report) -> list[tuple[Ids, I
     options = run.recipe.refinement
     own = (pair.target for pair in of_an_epoch(run, options.back_pairs))
     texts = list(dict.fromkeys(own)) + [one.text for one in extra_texts.of_target(run)]
+    made = translated(run, reverse, texts, options.back_variants, report)
+    return learnable(run, ((one, text) for text, found in made for one in found))
+
+
+def translated(
+    run: Run, reverse: Path, texts: Sequence[str], count: int, report: Report
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield each text with the finished ones of `count` hypotheses of a bundle."""
     translator = Translator(open_bundle(reverse), CAPACITY)
-    pairs: list[tuple[Ids, Ids]] = []
     for start in range(0, len(texts), AT_ONCE):
         some = texts[start : start + AT_ONCE]
-        made = hypotheses(run, translator, some, options.back_variants)
-        good = ((one, text) for text, found in zip(some, made, strict=True) for one in found)
-        pairs += encoded(run, (pair for pair in good if _plausible(run, *pair)))
+        yield from zip(some, hypotheses(run, translator, some, count), strict=True)
         report(f"{start + len(some)} of {len(texts)} texts translated back")
     translator.close(0.0)
-    return pairs
 
 
-def _plausible(run: Run, source: str, target: str) -> bool:
-    return corpus.keep_pair(Pair(source, target, ""), run.recipe.corpus)
+def learnable(run: Run, pairs: Iterable[tuple[str, str]]) -> list[tuple[Ids, Ids]]:
+    """Return those pairs of texts as ids that a training pair could be, too."""
+    options = run.recipe.corpus
+    good = (pair for pair in pairs if corpus.keep_pair(Pair(*pair, ""), options))
+    return list(encoded(run, good))

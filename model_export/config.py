@@ -261,7 +261,9 @@ class Refinement:
     `files` whose corpus id is one of `corpora`. Those of `back_files` and `back_corpora` are
     of the target language: the bundle of the other direction translates them back, and so it does
     with the targets of `back_pairs` of the training pairs; of each, as many hypotheses are learnt
-    from as `back_variants`, at most `beam_size`. Then the model is trained on for `steps`. What a
+    from as `back_variants`, at most `beam_size`. Of `lexica`, training corpora of words, each entry
+    that other corpora have fewer than `seldom` times is used in so many of these texts, if they
+    have its target side. Then the model is trained on for `steps`. What a
     training pair was translated to is learnt if its chrF against the reference is `least_chrf` or
     more. An epoch has training pairs by their share raised to `share_power`: above 1 there is less
     of what training had little of. `consistency` is that of this schedule. `origins` are those of
@@ -279,6 +281,8 @@ class Refinement:
     back_corpora: tuple[str, ...] = ()
     back_pairs: int = 0
     back_variants: int = 1
+    lexica: Mapping[str, int] = field(default_factory=dict)
+    seldom: int = 20
     least_chrf: float = 0.0
     share_power: float = 1.0
     consistency: float = 0.0

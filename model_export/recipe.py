@@ -65,6 +65,10 @@ def _check_later_stages(recipe: Recipe) -> None:
         raise RecipeError("refinement needs texts: pairs, corpora, back_corpora or back_pairs")
     if not 1 <= used.back_variants <= used.beam_size:
         raise RecipeError("refinement.back_variants must be from 1 to beam_size")
+    if strangers := sorted(used.lexica.keys() - recipe.corpus.sources.keys()):
+        raise RecipeError(f"refinement.lexica.{strangers[0]} is no corpus of this recipe")
+    if used.lexica and not used.back_corpora:
+        raise RecipeError("refinement.lexica needs texts: refinement.back_corpora")
     for name in (*used.corpora, *used.back_corpora):
         if name not in used.origins:
             raise RecipeError(f"refinement.origins.{name} is missing: where {name} comes from")

@@ -313,6 +313,8 @@ def test_what_measures_has_to_be_there(tmp_path: Path, old: str, new: str, said:
         ("[refinement]\nsteps = 9\npairs = 0\ncorpora = []", "refinement needs texts"),
         ("[refinement]\nsteps = 9\nback_variants = 0", "back_variants must be from 1"),
         ("[refinement]\nsteps = 9\nback_variants = 3", "back_variants must be from 1"),
+        ("[refinement]\nsteps = 9\nlexica = { words = 2 }", "lexica.words is no corpus of"),
+        ("[refinement]\nsteps = 9\nlexica = { toy = 2 }", "lexica needs texts"),
     ],
 )
 def test_a_later_stage_needs_what_it_is_of(tmp_path: Path, table: str, said: str) -> None:

@@ -83,6 +83,7 @@ OWNERS = {
         *("service.romanisation", "service.untranslatable", "service.words"),
         "model_export.counting",
     },
+    "simplemma": {"model_export.lexicon"},
     "pypinyin": {"service.romanisation"},
     "rjieba": {"service.romanisation", "service.words"},
 }
