@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import sacrebleu
 
+from service.scripts import is_chinese
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -18,7 +20,7 @@ class Scores:
 
 def score(texts: Sequence[str], references: Sequence[str], language: str) -> Scores:
     """Score translations into a language, one reference each; Chinese goes by characters."""
-    bleu = sacrebleu.BLEU(tokenize="zh" if language.split("-")[0] == "zh" else "13a")
+    bleu = sacrebleu.BLEU(tokenize="zh" if is_chinese(language) else "13a")
     chrf = sacrebleu.CHRF()
     found = [metric.corpus_score(texts, [list(references)]).score for metric in (bleu, chrf)]
     return Scores(found[0], str(bleu.get_signature()), found[1], str(chrf.get_signature()))

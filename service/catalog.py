@@ -114,14 +114,10 @@ def _scripts(code: str, name: str) -> list[tuple[str, str]]:
 def _fits(asked: str | None, code: str) -> bool:
     if asked is None:
         return True
-    return asked.lower() == code.lower() or _base(asked) == code.lower()
+    return asked.lower() == code.lower() or scripts.base(asked) == code.lower()
 
 
 def _exact(translator: Translator, source: str | None, target: str | None) -> bool:
     manifest = translator.manifest
     sides = ((source, manifest.source.code), (target, manifest.target.code))
     return all(asked is None or asked.lower() == code.lower() for asked, code in sides)
-
-
-def _base(code: str) -> str:
-    return code.lower().replace("_", "-").partition("-")[0]

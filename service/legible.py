@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import regex
 
-from service import dates
+from service import dates, scripts
 from service.placeholders import REFERENCE, meant
 from service.segmentation import Span
 
@@ -278,4 +278,4 @@ def _calm(text: str, language: str) -> str:
     lower = "".join(down if len(down := one.lower()) == 1 else one for one in text)
     first = next(at for at, one in enumerate(text) if one.isalpha())
     made = lower[:first] + text[first] + lower[first + 1 :]
-    return _I.sub("I", made) if language.split("-")[0].lower() == "en" else made
+    return _I.sub("I", made) if scripts.base(language) == "en" else made

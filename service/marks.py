@@ -18,6 +18,7 @@ from typing import Literal
 
 import regex
 
+from service import scripts
 from service.segmentation import Span
 
 Role = Literal["opens", "closes", "single"]
@@ -88,7 +89,7 @@ def find(text: str, kept: Sequence[Span], target: str) -> list[Mark]:
 
     `target` is the code of the language that quotes are to be written in.
     """
-    signs = _Signs(text, target.split("-")[0].lower())
+    signs = _Signs(text, scripts.base(target))
     marks = [*_tags(text, kept), *signs.pairs(_loose(text, kept))]
     return sorted(marks, key=lambda mark: mark.span.start)
 

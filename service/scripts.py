@@ -29,7 +29,7 @@ def variant(code: str | None) -> str | None:
 
 def base(language: str) -> str:
     """Return the primary subtag of a language code, "zh" of "zh-Hant" (BCP 47)."""
-    return language.split("-")[0].lower()
+    return language.replace("_", "-").split("-")[0].lower()
 
 
 def is_chinese(language: str) -> bool:
