@@ -8,6 +8,7 @@
     not a title     How To Open The Door  ->  How to open the door
     with room       (see tea/milk ->  ( see tea / milk
     day first       My birthday is May 12.  ->  My birthday is the 12 May.
+    in words        the 2nd floor  ->  the second floor
 
 What was shouted is to be answered in capitals too: `loud`. A word close to a sign on its left
 would be other pieces than it usually is, which a model reads badly; a space makes `room` for it.
@@ -17,10 +18,12 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import regex
 
-from service import dates, scripts
+from service import dates, ordinals, scripts
+from service.dates import Part
 from service.placeholders import REFERENCE, meant
 from service.segmentation import Span
 
@@ -126,7 +129,17 @@ def roomy(legible: Legible) -> Legible:
 
 def day_first(legible: Legible) -> Legible:
     """Return what is read of an English text with the days of months before these."""
-    found = list(dates.day_first(legible.text))
+    return _instead(legible, list(dates.day_first(legible.text)))
+
+
+def in_words(legible: Legible, language: str) -> Legible:
+    """Return what is read of a text with its small ordinals in words."""
+    found = ordinals.find(legible.text, language)
+    return _instead(legible, [(start, end, [(word, start, end)]) for start, end, word in found])
+
+
+def _instead(legible: Legible, found: Sequence[tuple[int, int, Sequence[Part]]]) -> Legible:
+    """Return what is read with parts in the place of stretches of it."""
     if not found:
         return legible
     read = [*legible.text]
@@ -141,9 +154,9 @@ def day_first(legible: Legible) -> Legible:
 
 
 def _places(part: str, begin: int, end: int) -> list[tuple[int, int]]:
-    """Return where each character of a part lies; the last of them takes what is left."""
-    places = [(min(begin + at, end), min(begin + at + 1, end)) for at in range(len(part))]
-    return [*places[:-1], (places[-1][0], end)]
+    """Return where each character of a part lies; none ends before its neighbour begins."""
+    places = [begin + at * (end - begin) // len(part) for at in range(len(part) + 1)]
+    return list(pairwise(places))
 
 
 def unknown(text: str, knows: Knows) -> list[Span]:

@@ -17,7 +17,7 @@ from service.errors import DamagedBundle, EmptyWord, RequestError, SentenceTooLo
 from service.gaps import parted
 from service.hypotheses import Path, Source
 from service.keeping import STAND_INS, Kept, StandIns, Swapped, restore, swap, swap_kept, swap_pair
-from service.legible import day_first, loud, read, roomy, unknown
+from service.legible import day_first, in_words, loud, read, roomy, unknown
 from service.manifest import Language
 from service.placeholders import is_in_turn
 from service.segmentation import Span
@@ -284,6 +284,8 @@ class Units:
     ) -> Unit:
         code, tokenizer = self._languages[role].code, self.tokenizers[role]
         legible = read(swapped.text, tokenizer.knows, code)
+        if role == "source":
+            legible = in_words(legible, code)
         if role == "source" and self._languages[role].joiner:
             legible = roomy(day_first(legible) if self._day_first else legible)
         encoded = tokenizer.encode(scripts.read(legible.text, code))

@@ -18,7 +18,7 @@ GROUPS = {
     1: (
         *("errors", "settings", "segmentation", "slots", "cores", "version", "scripts", "dates"),
         *("tally", "timing", "fields", "memory", "bucket", "placeholders", "layout", "numerals"),
-        *("measures", "decimals", "amounts"),
+        *("measures", "decimals", "amounts", "ordinals"),
     ),
     1.25: (
         *("keeping", "legible", "untranslatable", "keys", "visit", "files", "external_data"),
@@ -81,7 +81,7 @@ OWNERS = {
         *("service.amounts", "service.dates", "service.decimals", "service.legible"),
         *("service.marks", "service.measures", "service.names", "service.numerals"),
         *("service.romanisation", "service.untranslatable", "service.words"),
-        "model_export.counting",
+        *("service.ordinals", "model_export.counting"),
     },
     "simplemma": {"model_export.lexicon"},
     "pypinyin": {"service.romanisation"},

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.legible import day_first, loud, read, unknown
+from service.legible import day_first, in_words, loud, read, unknown
 from service.segmentation import Span
 
 KNOWN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZéÉ0123456789 .,!?'-“”")
@@ -72,6 +72,22 @@ def test_days_are_read_before_their_months(text: str, read_as: str, lies: str) -
     assert "|".join(span.of(text) for span in legible.in_given(spans)) == lies
     end = Span(len(read_as), len(read_as))
     assert legible.in_given([end]) == (Span(len(text), len(text)),)
+
+
+def test_an_ordinal_in_words_is_read_off_its_figures() -> None:
+    text = "On the 12th or 3rd floor"
+    legible = in_words(read(text, knows, "en"), "en")
+    assert legible.text == "On the 12th or third floor"
+    third = legible.text.index("third")
+    assert legible.in_given([Span(third, third + 5), Span(third + 6, third + 11)]) == (
+        Span(15, 18),
+        Span(19, 24),
+    )
+    pieces = legible.in_given([Span(third, third + 2), Span(third + 2, third + 5)])
+    assert pieces == (Span(15, 16), Span(16, 18))
+    shouted = in_words(read("THE 2ND FLOOR", knows, "en"), "en")
+    assert (shouted.text, shouted.shouted) == ("The second floor", True)
+    assert in_words(read("Two floors", knows, "en"), "en") == read("Two floors", knows, "en")
 
 
 def test_a_shout_is_one_whose_days_are_read_first() -> None:
